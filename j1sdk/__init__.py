@@ -1,0 +1,83 @@
+"""j1sdk trains language models to judge, and uses them as reward models.
+
+Everything a user or plugin author needs by name is here; `import j1sdk` loads no torch.
+"""
+
+from j1sdk.data import Source
+from j1sdk.engines import Engine
+from j1sdk.engines.scripted import Scripted
+from j1sdk.engines.transformers import Transformers
+from j1sdk.errors import (
+    ConfigError,
+    DataError,
+    EngineError,
+    J1Error,
+    JudgmentError,
+    MissingExtraError,
+    OutOfRange,
+    PluginError,
+    Unparseable,
+    UnscoredError,
+)
+from j1sdk.formats import JudgmentFormat, Reading, Turn
+from j1sdk.formats.pairwise_scores import PairwiseScores
+from j1sdk.formats.pairwise_verdict import PairwiseVerdict
+from j1sdk.formats.pairwise_verdict_scores import PairwiseVerdictScores
+from j1sdk.formats.pointwise import Pointwise
+from j1sdk.hookspecs import hookimpl
+from j1sdk.judge import JudgeRewardModel, RankedResponses
+from j1sdk.rankings import Ranking
+from j1sdk.rewards import RewardStrategy
+from j1sdk.types import (
+    Completion,
+    Conversation,
+    JudgeResult,
+    Judgment,
+    JudgmentStatus,
+    JudgmentTask,
+    Message,
+    Presentation,
+    Sampling,
+    Scores,
+    Usage,
+)
+
+__all__ = [
+    "Completion",
+    "ConfigError",
+    "Conversation",
+    "DataError",
+    "Engine",
+    "EngineError",
+    "J1Error",
+    "JudgeResult",
+    "JudgeRewardModel",
+    "Judgment",
+    "JudgmentError",
+    "JudgmentFormat",
+    "JudgmentStatus",
+    "JudgmentTask",
+    "Message",
+    "MissingExtraError",
+    "OutOfRange",
+    "PairwiseScores",
+    "PairwiseVerdict",
+    "PairwiseVerdictScores",
+    "PluginError",
+    "Pointwise",
+    "Presentation",
+    "RankedResponses",
+    "Ranking",
+    "Reading",
+    "RewardStrategy",
+    "Sampling",
+    "Scores",
+    "Scripted",
+    "Source",
+    "Transformers",
+    "Turn",
+    "Unparseable",
+    "UnscoredError",
+    "Usage",
+    "hookimpl",
+]

@@ -1,0 +1,64 @@
+"""j1sdk's own components: the first plugin. To add one, add a file and a line here."""
+
+from __future__ import annotations
+
+import click
+
+from j1sdk.arithmetic.tasks import Arithmetic
+from j1sdk.cli.quickstart import quickstart
+from j1sdk.data import Source
+from j1sdk.data.gsm8k import Gsm8kSolutions
+from j1sdk.data.jsonl import JsonLines
+from j1sdk.engines import Engine
+from j1sdk.engines.scripted import Scripted
+from j1sdk.engines.transformers import Transformers
+from j1sdk.formats import JudgmentFormat
+from j1sdk.formats.pairwise_scores import PairwiseScores
+from j1sdk.formats.pairwise_verdict import PairwiseVerdict
+from j1sdk.formats.pairwise_verdict_scores import PairwiseVerdictScores
+from j1sdk.formats.pointwise import Pointwise
+from j1sdk.hookspecs import hookimpl
+from j1sdk.rankings import Ranking
+from j1sdk.rankings.round_robin import RoundRobin
+from j1sdk.rewards import RewardStrategy
+from j1sdk.rewards.format_adherence import FormatAdherence
+from j1sdk.rewards.score_ordering import ScoreOrdering
+from j1sdk.rewards.verdict_consistency import VerdictConsistency
+from j1sdk.rewards.verdict_correctness import VerdictCorrectness
+from j1sdk.training import Trainer
+from j1sdk.training.trl import Grpo, Sft
+
+
+@hookimpl
+def formats() -> list[type[JudgmentFormat]]:
+    return [PairwiseVerdict, PairwiseScores, PairwiseVerdictScores, Pointwise]
+
+
+@hookimpl
+def engines() -> list[type[Engine]]:
+    return [Scripted, Transformers]
+
+
+@hookimpl
+def rewards() -> list[type[RewardStrategy]]:
+    return [VerdictCorrectness, VerdictConsistency, ScoreOrdering, FormatAdherence]
+
+
+@hookimpl
+def rankings() -> list[type[Ranking]]:
+    return [RoundRobin]
+
+
+@hookimpl
+def sources() -> list[type[Source]]:
+    return [JsonLines, Gsm8kSolutions, Arithmetic]
+
+
+@hookimpl
+def trainers() -> list[type[Trainer]]:
+    return [Sft, Grpo]
+
+
+@hookimpl
+def commands() -> list[click.Command]:
+    return [quickstart]

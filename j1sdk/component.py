@@ -1,0 +1,87 @@
+"""What a component is: its options.
+
+Formats, engines, rewards, rankings, sources and trainers are frozen pydantic models. Fields are
+options, methods are behaviour, and the class attribute `name` is how a run file asks for one:
+
+    PairwiseVerdict(thinking="plan")                          # Python
+    format = { name = "pairwise-verdict", thinking = "plan" }  # TOML
+    format = "pairwise-verdict"                               # TOML, default options
+
+A field typed with a kind's abstract class accepts all three, if the validation context carries
+a catalogue (`j1sdk.config` passes the plugin host). Dumping writes the second form.
+"""
+
+from __future__ import annotations
+
+from typing import Any, ClassVar, Protocol, Self
+
+from pydantic import (
+    BaseModel,
+    ConfigDict,
+    ModelWrapValidatorHandler,
+    SerializationInfo,
+    SerializerFunctionWrapHandler,
+    ValidationInfo,
+    model_serializer,
+    model_validator,
+)
+
+from j1sdk.errors import did_you_mean
+
+
+class Catalogue(Protocol):
+    """Whatever can find a component class by its kind and name."""
+
+    def find(self, kind: str, name: str) -> type[Component]:
+        """Raise ConfigError, with the near misses, where there is none."""
+        ...
+
+
+class Value(BaseModel):
+    """A frozen value that accepts no unknown fields."""
+
+    model_config = ConfigDict(frozen=True, extra="forbid")
+
+    @model_validator(mode="before")
+    @classmethod
+    def _refuse_unknown(cls, data: Any) -> Any:
+        """Say which known field was meant, which pydantic's own message does not."""
+        if isinstance(data, dict) and (unknown := set(data) - set(cls.model_fields)):
+            key = sorted(map(str, unknown))[0]
+            raise ValueError(f"unknown key {key!r}{did_you_mean(key, cls.model_fields)}")
+        return data
+
+
+class Component(Value):
+    """A thing that a run file can name. `kind` is set by a kind's abstract class."""
+
+    kind: ClassVar[str]
+    name: ClassVar[str]
+
+    @model_validator(mode="wrap")
+    @classmethod
+    def _by_name(
+        cls, value: Any, handler: ModelWrapValidatorHandler[Self], info: ValidationInfo
+    ) -> Self:
+        """Turn "pointwise" and {"name": "pointwise", ...} into the component they name."""
+        options = {"name": value} if isinstance(value, str) else value
+        if not isinstance(options, dict) or "name" not in options:
+            return handler(value)
+        rest = {key: option for key, option in options.items() if key != "name"}
+        if options["name"] == getattr(cls, "name", None):
+            return handler(rest)
+        if info.context is None:
+            raise ValueError(
+                f"{options['name']!r} is a name; outside a run file pass the object itself"
+            )
+        found = info.context.find(cls.kind, options["name"])
+        built = found.model_validate(rest, context=info.context)
+        if not isinstance(built, cls):
+            raise ValueError(f"{options['name']!r} is no {cls.__name__}")
+        return built
+
+    @model_serializer(mode="wrap")
+    def _with_name(
+        self, handler: SerializerFunctionWrapHandler, info: SerializationInfo
+    ) -> dict[str, Any]:
+        return {"name": self.name, **handler(self)}

@@ -1,0 +1,137 @@
+"""The run file: one TOML file that describes a judge, its data and its training.
+
+    seed = 0
+
+    [judge]
+    format = "pairwise-verdict"
+    engine = { name = "transformers", model = "Qwen/Qwen3-0.6B" }
+    sampling = { max_new_tokens = 1024 }
+
+    [data]
+    name = "jsonl"
+    path = "pairs.jsonl"
+
+    [train]
+    name = "grpo"
+    rewards = ["verdict-consistency"]
+
+A judge's directory holds the run file it was made with, as `j1.toml`; that is the provenance
+record, and what `JudgeRewardModel.load` reads.
+"""
+
+from __future__ import annotations
+
+import tomllib
+from pathlib import Path
+from typing import Any
+
+import tomli_w
+from pydantic import SerializeAsAny, ValidationError
+
+from j1sdk.component import Catalogue, Value
+from j1sdk.data import Source
+from j1sdk.errors import ConfigError, explain
+from j1sdk.host import host
+from j1sdk.judge import JudgeRewardModel
+from j1sdk.training import Trainer
+
+RUN_FILE = "j1.toml"
+HERE = "."
+"""In a judge directory's own run file, the engine's model: the directory itself."""
+
+
+class Run(Value):
+    """Everything a run file can say."""
+
+    judge: JudgeRewardModel
+    data: SerializeAsAny[Source] | None = None
+    train: SerializeAsAny[Trainer] | None = None
+    seed: int = 0
+    made_with: dict[str, str] = {}
+    """Versions of the packages that made a saved judge."""
+
+
+def read_run(path: Path, catalogue: Catalogue | None = None) -> Run:
+    """The run a file describes; raises ConfigError naming the file, the key and what to do.
+
+    Paths in it are relative to the file.
+    """
+    try:
+        described = tomllib.loads(path.read_text(encoding="utf-8"))
+    except OSError as error:
+        raise ConfigError(f"cannot read {path}: {error.strerror or error}") from error
+    except (tomllib.TOMLDecodeError, UnicodeDecodeError) as error:
+        raise ConfigError(f"{path} is not TOML: {error}") from error
+    return build_run(relative_to(path.parent, described), str(path), catalogue)
+
+
+def build_run(
+    described: dict[str, Any], where: str = "run", catalogue: Catalogue | None = None
+) -> Run:
+    """The run a mapping describes; raises ConfigError."""
+    try:
+        return Run.model_validate(described, context=catalogue or host())
+    except ValidationError as error:
+        problems = "\n".join(f"  {line}" for line in explain(error))
+        raise ConfigError(f"{where}:\n{problems}") from error
+
+
+def relative_to(folder: Path, described: dict[str, Any]) -> dict[str, Any]:
+    """The mapping with file paths taken from the folder of the run file."""
+    data, engine = described.get("data"), described.get("judge", {})
+    engine = engine.get("engine") if isinstance(engine, dict) else None
+    for section, key in ((data, "path"), (engine, "model"), (engine, "adapter")):
+        if not isinstance(section, dict) or not isinstance(section.get(key), str):
+            continue
+        candidate = folder / section[key]
+        is_path = key == "path" or section[key].startswith(".") or candidate.is_dir()
+        if is_path:
+            section[key] = str(candidate)
+    return described
+
+
+def dump_run(run: Run) -> str:
+    """The run as TOML; reading it gives the same run."""
+    return tomli_w.dumps(_without_none(run.model_dump(mode="json")))
+
+
+def _without_none(value: Any) -> Any:
+    if isinstance(value, dict):
+        return {key: _without_none(item) for key, item in value.items() if item is not None}
+    return [_without_none(item) for item in value] if isinstance(value, list) else value
+
+
+def save_judge(judge: JudgeRewardModel, directory: Path, run: Run | None = None) -> None:
+    """Write weights, tokenizer and run file; the run file last, so a half-written one has none."""
+    directory.mkdir(parents=True, exist_ok=True)
+    engine = judge.engine.save(directory)
+    if getattr(engine, "model", None) == str(directory):
+        engine = engine.model_copy(update={"model": HERE})
+    saved = judge.model_copy(update={"engine": engine})
+    record = (run or Run(judge=saved)).model_copy(update={"judge": saved, "made_with": versions()})
+    (directory / RUN_FILE).write_text(dump_run(record), encoding="utf-8")
+
+
+def load_judge(directory: Path, **changes: Any) -> JudgeRewardModel:
+    """Open what `save_judge` wrote; raises ConfigError."""
+    if not (directory / RUN_FILE).is_file():
+        raise ConfigError(
+            f"{directory} is not a saved judge: it has no {RUN_FILE}. For a plain model, build"
+            " JudgeRewardModel(format=..., engine=Transformers(model=...))"
+        )
+    judge = read_run(directory / RUN_FILE).judge
+    return JudgeRewardModel(**{**dict(judge), **changes})
+
+
+def versions() -> dict[str, str]:
+    """Versions of the packages that decide a result, where installed."""
+    from importlib.metadata import PackageNotFoundError, version
+    from platform import python_version
+
+    found = {"python": python_version()}
+    for package in ("j1sdk", "torch", "transformers", "trl", "peft", "vllm", "openrlhf"):
+        try:
+            found[package] = version(package)
+        except PackageNotFoundError:
+            continue
+    return found

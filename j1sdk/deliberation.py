@@ -1,0 +1,107 @@
+"""The one place where a format's conversation with a judge becomes a Judgment.
+
+A `Deliberation` steps a format's generator. The judge's driver feeds it completions from an
+engine; training feeds it the completions a trainer sampled (`replay`). Either way the same lines
+catch `Unparseable` and its kin and make a status of them.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Iterable
+
+from j1sdk.errors import EngineError, JudgmentError, OutOfRange
+from j1sdk.formats import JudgmentFormat, Reading, Turn
+from j1sdk.quoting import quote_presentation
+from j1sdk.types import (
+    Completion,
+    Conversation,
+    Judgment,
+    JudgmentStatus,
+    Message,
+    Presentation,
+    Usage,
+)
+
+
+class Deliberation:
+    """One presentation on its way to a judgment: ask `turn`, `send` the completion, repeat."""
+
+    turn: Turn | None
+    """What to say to the judge next; None once there is a judgment."""
+
+    def __init__(self, format: JudgmentFormat, shown: Presentation, reserved: Iterable[str]):
+        self._shown = shown
+        quoted = quote_presentation(shown, {*format.markers, *reserved})
+        self._generator = format.deliberate(quoted)
+        self._transcript: Conversation = ()
+        self._usage = Usage()
+        self._judgment: Judgment | None = None
+        self.turn = next(self._generator)
+
+    @property
+    def judgment(self) -> Judgment:
+        """The outcome; only once `turn` is None."""
+        if self._judgment is None:
+            raise RuntimeError("the deliberation is not over")
+        return self._judgment
+
+    def send(self, completion: Completion) -> None:
+        """Take what the judge wrote for `turn`."""
+        if self.turn is None:
+            raise RuntimeError("the deliberation is over")
+        self._transcript = _said(self.turn.say, completion.text)
+        self._usage += completion.usage
+        try:
+            self.turn = self._generator.send(completion)
+        except StopIteration as finished:
+            self._finish(finished.value)
+        except OutOfRange as error:
+            self._fail(JudgmentStatus.OUT_OF_RANGE, str(error))
+        except JudgmentError as error:
+            cut = completion.finish_reason == "length"
+            status = JudgmentStatus.TRUNCATED if cut else JudgmentStatus.UNPARSEABLE
+            self._fail(status, str(error))
+
+    def fail(self, error: EngineError) -> None:
+        """The engine could not complete `turn`."""
+        if self.turn is not None:
+            self._transcript = self.turn.say
+        self._generator.close()
+        self._fail(JudgmentStatus.ENGINE_ERROR, str(error))
+
+    def _finish(self, reading: Reading) -> None:
+        if len(reading.scores) != len(self._shown.order):
+            shown, read = len(self._shown.order), len(reading.scores)
+            raise RuntimeError(f"the format read {read} scores for {shown} responses")
+        self._end(JudgmentStatus.OK, reading, "")
+
+    def _fail(self, status: JudgmentStatus, detail: str) -> None:
+        self._end(status, None, detail)
+
+    def _end(self, status: JudgmentStatus, reading: Reading | None, detail: str) -> None:
+        self.turn = None
+        self._judgment = Judgment(
+            task_id=self._shown.task.id,
+            order=self._shown.order,
+            scores=reading.scores if reading else None,
+            status=status,
+            detail=detail,
+            transcript=self._transcript,
+            rounds=reading.rounds if reading else (),
+            usage=self._usage,
+        )
+
+
+def _said(say: Conversation, text: str) -> Conversation:
+    """The conversation with what was written added, or put behind what it continues."""
+    last = say[-1]
+    if last.role == "assistant":
+        return (*say[:-1], Message(role="assistant", content=last.content + text))
+    return (*say, Message(role="assistant", content=text))
+
+
+def replay(format: JudgmentFormat, shown: Presentation, completion: Completion) -> Judgment:
+    """The judgment a recorded completion amounts to, for single-turn formats."""
+    deliberation = Deliberation(format, shown, ())
+    deliberation.send(completion)
+    return deliberation.judgment

@@ -1,0 +1,51 @@
+"""A model that completes conversations.
+
+An engine is asked for one completion at a time and may be asked for thousands at once; batching
+is its own affair. A conversation that ends with an assistant message is continued, not answered:
+
+    class Echo(Engine):
+        name = "echo"
+
+        async def complete(self, conversation, sampling):
+            return Completion(text=conversation[-1].content)
+
+`complete` raises `EngineError` for anything that keeps the model from answering; the driver makes
+it a status. `reserved` are the strings the tokenizer takes for more than text.
+"""
+
+from __future__ import annotations
+
+from abc import abstractmethod
+from pathlib import Path
+from typing import ClassVar
+
+from j1sdk.component import Component
+from j1sdk.quoting import COMMON_SPECIAL_TOKENS
+from j1sdk.types import Completion, Conversation, Sampling
+
+
+class Engine(Component):
+    """A model that completes conversations."""
+
+    kind: ClassVar[str] = "engines"
+
+    @abstractmethod
+    async def complete(self, conversation: Conversation, sampling: Sampling) -> Completion:
+        """One completion, its text without what was continued; raises EngineError."""
+
+    @property
+    def reserved(self) -> frozenset[str]:
+        """Strings with a meaning to the tokenizer; broken where judged text contains them."""
+        return COMMON_SPECIAL_TOKENS
+
+    @property
+    def continues(self) -> bool:
+        """Whether a conversation that ends with an assistant message is continued."""
+        return True
+
+    def save(self, directory: Path) -> Engine:
+        """Put the weights, if any, into `directory`; the engine a run file there should name."""
+        return self
+
+    async def close(self) -> None:
+        """Let go of the model, workers and connections."""

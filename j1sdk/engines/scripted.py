@@ -1,0 +1,58 @@
+"""An engine that answers from a function or a list: for tests, dry runs and documentation."""
+
+from __future__ import annotations
+
+import asyncio
+from collections.abc import Callable
+from typing import Annotated, ClassVar
+
+from pydantic import Field, PrivateAttr, SkipValidation
+
+from j1sdk.engines import Engine
+from j1sdk.errors import EngineError
+from j1sdk.types import Completion, Conversation, Sampling
+
+Answer = str | Completion | Exception
+Script = Callable[[Conversation, Sampling], Answer]
+
+
+class Scripted(Engine):
+    """Says what it is told to: `answers` in turn, or what `script` returns.
+
+    An answer that is an exception is raised. With neither, or past the last answer, it raises
+    EngineError, so a test cannot pass on answers nobody wrote.
+    """
+
+    name: ClassVar[str] = "scripted"
+    answers: tuple[str, ...] = ()
+    script: Annotated[Script | None, SkipValidation] = Field(default=None, exclude=True)
+    latency: float = Field(default=0.0, ge=0.0)
+    """Seconds each completion takes."""
+    _asked: list[Conversation] = PrivateAttr(default_factory=list)
+
+    @property
+    def asked(self) -> tuple[Conversation, ...]:
+        """The conversations so far, oldest first."""
+        return tuple(self._asked)
+
+    async def complete(self, conversation: Conversation, sampling: Sampling) -> Completion:
+        self._asked.append(conversation)
+        answer = self._answer(len(self._asked) - 1, conversation, sampling)
+        if self.latency:
+            await asyncio.sleep(self.latency)
+        if isinstance(answer, Exception):
+            raise answer
+        return _counted(answer, conversation) if isinstance(answer, str) else answer
+
+    def _answer(self, turn: int, conversation: Conversation, sampling: Sampling) -> Answer:
+        if self.script:
+            return self.script(conversation, sampling)
+        if turn < len(self.answers):
+            return self.answers[turn]
+        return EngineError(f"the script has {len(self.answers)} answers, and this is one more")
+
+
+def _counted(text: str, conversation: Conversation) -> Completion:
+    """Words stand in for tokens."""
+    asked = sum(len(message.content.split()) for message in conversation)
+    return Completion(text=text, prompt_tokens=asked, completion_tokens=len(text.split()))

@@ -1,0 +1,68 @@
+"""The frame of the three pairwise formats: the prompt, and how a verdict becomes scores."""
+
+from __future__ import annotations
+
+from abc import abstractmethod
+from typing import ClassVar, Literal
+
+from j1sdk.formats.sections import conversation, transcript
+from j1sdk.formats.thinking import (
+    END_REFERENCE,
+    END_REQUEST,
+    MARKERS,
+    PLAN,
+    REFERENCE,
+    REQUEST,
+    ThinkingFormat,
+)
+from j1sdk.types import Conversation, Presentation, Scores
+
+TASK = (
+    "You are an impartial judge. Two AI assistants, A and B, were given the same request, shown"
+    " below with their responses. Decide which response serves the user better."
+)
+THINK = (
+    "First think it through between <think> and </think>. Settle on the criteria that matter for"
+    " this request. Where it helps, work out your own answer to compare against. Then weigh the"
+    " two responses against each other in detail."
+)
+FAIRNESS = (
+    "Do not let the order in which the responses are shown, their length or the names of the"
+    " assistants influence you; judge as if the order had been the other way round."
+)
+FENCES = tuple(
+    (f"[Response of assistant {letter}]", f"[End of response of assistant {letter}]")
+    for letter in "AB"
+)
+PAIRWISE_MARKERS = (*MARKERS, *(mark for fence in FENCES for mark in fence))
+
+
+class Pairwise(ThinkingFormat):
+    """Subclasses say what answer to ask for and how to read it."""
+
+    arity: ClassVar[Literal[1, 2]] = 2
+
+    @abstractmethod
+    def instructions(self) -> str:
+        """What answer to give after thinking."""
+
+    def render(self, shown: Presentation) -> Conversation:
+        parts = [TASK, THINK if self.thinking == "think" else PLAN, FAIRNESS, self.instructions()]
+        parts.append(f"{REQUEST}\n{transcript(shown.prompt)}\n{END_REQUEST}")
+        if shown.task.reference:
+            parts.append(f"{REFERENCE}\n{shown.task.reference}\n{END_REFERENCE}")
+        for (opening, closing), response in zip(FENCES, shown.responses, strict=True):
+            parts.append(f"{opening}\n{response}\n{closing}")
+        return conversation("\n\n".join(parts))
+
+
+def verdict_scores(letter: str) -> Scores:
+    """[[A]] is (1, 0) and [[B]] is (0, 1)."""
+    return (1.0, 0.0) if letter == "A" else (0.0, 1.0)
+
+
+def verdict_letter(scores: Scores) -> str:
+    """The inverse; ValueError for a tie, which no verdict can express."""
+    if len(scores) != 2 or scores[0] == scores[1]:
+        raise ValueError(f"{scores} has no winner for a verdict")
+    return "A" if scores[0] > scores[1] else "B"

@@ -1,0 +1,39 @@
+"""PaS: think, then score both responses (J1, section 2)."""
+
+from __future__ import annotations
+
+from typing import ClassVar
+
+from j1sdk.formats.pairwise import PAIRWISE_MARKERS, Pairwise
+from j1sdk.formats.ranges import ScoreRange
+from j1sdk.formats.sections import Tag, tag
+from j1sdk.types import Scores
+
+NAMES = ("score_A", "score_B")
+SCORE_MARKERS = tuple(mark for name in NAMES for mark in tag(name))
+
+
+class PairwiseScores(ScoreRange, Pairwise):
+    """`<think>..</think> <score_A>7.5</score_A> <score_B>4</score_B>`; reads to (7.5, 4)."""
+
+    name: ClassVar[str] = "pairwise-scores"
+    markers: ClassVar[tuple[str, ...]] = (*PAIRWISE_MARKERS, *SCORE_MARKERS)
+
+    @property
+    def sections(self) -> tuple[Tag, ...]:
+        return (*self.thinking_sections, *map(tag, NAMES))
+
+    def instructions(self) -> str:
+        return (
+            f"After that, score both responses from {self.low:g} to {self.high:g}, with at most"
+            " one decimal; higher is better. Give the scores and nothing else:"
+            " <score_A>score of A</score_A> <score_B>score of B</score_B>"
+        )
+
+    def parse(self, text: str) -> Scores:
+        answer = self.answer(text)
+        return tuple(self.read_score(answer, name, self.lenient) for name in NAMES)
+
+    def write(self, scores: Scores, thought: str = "") -> str:
+        pairs = zip(NAMES, scores, strict=True)
+        return self.thought(thought) + "\n".join(self.write_score(score, n) for n, score in pairs)

@@ -1,0 +1,64 @@
+"""PoS: think, then score one response by itself (J1, section 2)."""
+
+from __future__ import annotations
+
+from typing import ClassVar, Literal
+
+from j1sdk.formats.ranges import ScoreRange
+from j1sdk.formats.sections import Tag, conversation, tag, transcript
+from j1sdk.formats.thinking import (
+    END_REFERENCE,
+    END_REQUEST,
+    MARKERS,
+    PLAN,
+    REFERENCE,
+    REQUEST,
+    ThinkingFormat,
+)
+from j1sdk.types import Conversation, Presentation, Scores
+
+RESPONSE, END_RESPONSE = "[Response]", "[End of response]"
+TASK = (
+    "You are an impartial judge. An AI assistant was given the request below. Score its response."
+    " You will see other responses to the same request, one at a time; score each by itself, so"
+    " that the scores can be compared."
+)
+THINK = (
+    "First think it through between <think> and </think>. Settle on the criteria that matter for"
+    " this request. Picture the ideal response, with an example of it where you can. Then compare"
+    " the response with it."
+)
+
+
+class Pointwise(ScoreRange, ThinkingFormat):
+    """`<think>..</think> <score>7.5</score>`; reads to (7.5,)."""
+
+    name: ClassVar[str] = "pointwise"
+    arity: ClassVar[Literal[1, 2]] = 1
+    markers: ClassVar[tuple[str, ...]] = (*MARKERS, *tag("score"), RESPONSE, END_RESPONSE)
+
+    @property
+    def sections(self) -> tuple[Tag, ...]:
+        return (*self.thinking_sections, tag("score"))
+
+    def render(self, shown: Presentation) -> Conversation:
+        parts = [TASK, THINK if self.thinking == "think" else PLAN, self.instructions()]
+        parts.append(f"{REQUEST}\n{transcript(shown.prompt)}\n{END_REQUEST}")
+        if shown.task.reference:
+            parts.append(f"{REFERENCE}\n{shown.task.reference}\n{END_REFERENCE}")
+        parts.append(f"{RESPONSE}\n{shown.responses[0]}\n{END_RESPONSE}")
+        return conversation("\n\n".join(parts))
+
+    def instructions(self) -> str:
+        """What answer to give after thinking."""
+        return (
+            f"After that, give a score from {self.low:g} to {self.high:g}, with at most one"
+            " decimal; higher is better. Give the score and nothing else: <score>number</score>"
+        )
+
+    def parse(self, text: str) -> Scores:
+        return (self.read_score(self.answer(text), "score", self.lenient),)
+
+    def write(self, scores: Scores, thought: str = "") -> str:
+        (score,) = scores
+        return self.thought(thought) + self.write_score(score, "score")

@@ -1,0 +1,252 @@
+"""The judge: a format, an engine, and what to do with their judgments.
+
+    judge = JudgeRewardModel(format=Pointwise(), engine=Transformers(model="my-judge"))
+    judge.score(["What is 2+2?"], ["4"])        # [0.9]
+    judge.rank("What is 2+2?", ["4", "5"])      # RankedResponses(scores=(1.0, 0.0), ...)
+    judge.judge([JudgmentTask.from_pair("2+2?", chosen="4", rejected="5")])
+
+Every method has an `_async` form; the plain one runs the same coroutine on a background loop.
+"""
+
+from __future__ import annotations
+
+import asyncio
+from collections.abc import Sequence
+from pathlib import Path
+from statistics import fmean
+from typing import TYPE_CHECKING, Any, Literal, Self
+
+from pydantic import Field, SerializeAsAny, model_validator
+
+from j1sdk.background import run
+from j1sdk.component import Value
+from j1sdk.deliberation import Deliberation
+from j1sdk.engines import Engine
+from j1sdk.errors import ConfigError, EngineError
+from j1sdk.formats import JudgmentFormat, Turn
+from j1sdk.rankings import Ranking
+from j1sdk.rankings.round_robin import RoundRobin
+from j1sdk.types import (
+    Completion,
+    Conversation,
+    JudgeResult,
+    Judgment,
+    JudgmentTask,
+    Presentation,
+    Sampling,
+    Usage,
+    presentations,
+)
+
+if TYPE_CHECKING:
+    from j1sdk.serving.trl import TRLRewardFunction, Unscored
+
+
+class RankedResponses(Value):
+    """n responses to one prompt, scored together."""
+
+    scores: tuple[float | None, ...]
+    """0 to 1 per response, in the order given; None where no judgment was read."""
+    judgments: tuple[Judgment, ...]
+
+    @property
+    def order(self) -> tuple[int, ...]:
+        """Indices of the scored responses, best first; equals keep the order given."""
+        scored = [(score, index) for index, score in enumerate(self.scores) if score is not None]
+        return tuple(index for score, index in sorted(scored, key=lambda pair: -pair[0]))
+
+    @property
+    def usage(self) -> Usage:
+        return sum((judgment.usage for judgment in self.judgments), Usage())
+
+
+class JudgeRewardModel(Value):
+    """A judge that scores, compares and ranks responses."""
+
+    format: SerializeAsAny[JudgmentFormat]
+    engine: SerializeAsAny[Engine]
+    orders: Literal["both", "first"] = "both"
+    """`first` shows each pair once, in the order given: half the cost, and position bias stays."""
+    ranking: SerializeAsAny[Ranking] = Field(default_factory=RoundRobin)
+    sampling: Sampling = Sampling()
+
+    @model_validator(mode="after")
+    def _check(self) -> Self:
+        if not self.format.single_turn and not self.engine.continues:
+            raise ConfigError(
+                f"{self.format.name} puts words in the judge's mouth, which {self.engine.name}"
+                " cannot continue: choose another engine"
+            )
+        return self
+
+    async def judge_async(self, tasks: Sequence[JudgmentTask]) -> list[JudgeResult]:
+        """Judge each task's responses; a pairwise judge takes tasks of exactly two."""
+        return list(await asyncio.gather(*map(self._judge_task, tasks)))
+
+    def judge(self, tasks: Sequence[JudgmentTask]) -> list[JudgeResult]:
+        """Judge each task's responses; a pairwise judge takes tasks of exactly two."""
+        return run(self.judge_async(tasks))
+
+    async def present_async(self, shown: Presentation) -> Judgment:
+        """Judge one presentation. The driver: every judgment is made here."""
+        deliberation = Deliberation(self.format, shown, self.engine.reserved)
+        while (turn := deliberation.turn) is not None:
+            try:
+                deliberation.send(await self._complete(turn))
+            except EngineError as error:
+                deliberation.fail(error)
+        return deliberation.judgment
+
+    async def score_async(
+        self,
+        prompts: Sequence[str | Conversation],
+        responses: Sequence[str],
+        references: Sequence[str] | None = None,
+    ) -> list[float | None]:
+        """A reward from 0 to 1 per response; None where its judgment failed.
+
+        A pointwise judge's score, scaled; a pairwise judge's mean win over the reference
+        response in both orders. Raises ConfigError for a pairwise judge without references.
+        """
+        if self.format.arity == 1:
+            return await self._score_alone(prompts, responses, references)
+        if references is None:
+            raise ConfigError(
+                f"{self.format.name} compares two responses: give `references` to score against,"
+                " or use rank(prompt, responses)"
+            )
+        tasks = [
+            JudgmentTask(prompt=prompt, responses=(response, reference))
+            for prompt, response, reference in zip(prompts, responses, references, strict=True)
+        ]
+        return [mean_win(result, 0) for result in await self.judge_async(tasks)]
+
+    def score(
+        self,
+        prompts: Sequence[str | Conversation],
+        responses: Sequence[str],
+        references: Sequence[str] | None = None,
+    ) -> list[float | None]:
+        """As `score_async`."""
+        return run(self.score_async(prompts, responses, references))
+
+    async def rank_async(
+        self, prompt: str | Conversation, responses: Sequence[str]
+    ) -> RankedResponses:
+        """Score n responses to one prompt together. Responses that are equal share a score."""
+        distinct = list(dict.fromkeys(responses))
+        task = JudgmentTask(prompt=prompt, responses=tuple(distinct))  # type: ignore[arg-type]
+        judgments: list[Judgment] = []
+
+        async def judge(orders: Sequence[tuple[int, ...]]) -> list[Judgment]:
+            shown = [Presentation(task=task, order=order) for order in orders]
+            made = list(await asyncio.gather(*map(self.present_async, shown)))
+            judgments.extend(made)
+            return made
+
+        scores: Sequence[float | None]
+        if self.format.arity == 1:
+            made = await judge([(index,) for index in range(len(distinct))])
+            scores = [self._scaled(judgment.score_of(judgment.order[0])) for judgment in made]
+        elif len(distinct) == 1:
+            scores = [0.5]
+        else:
+            scores = await self.ranking.rank(len(distinct), judge)
+        by_text = dict(zip(distinct, scores, strict=True))
+        return RankedResponses(
+            scores=tuple(by_text[text] for text in responses), judgments=tuple(judgments)
+        )
+
+    def rank(self, prompt: str | Conversation, responses: Sequence[str]) -> RankedResponses:
+        """Score n responses to one prompt together. Responses that are equal share a score."""
+        return run(self.rank_async(prompt, responses))
+
+    def as_reward_function(
+        self, framework: Literal["trl"], unscored: Unscored = "none", name: str | None = None
+    ) -> TRLRewardFunction:
+        """This judge as what a framework takes for a reward; see `j1sdk.serving`."""
+        from j1sdk.serving import reward_function
+
+        return reward_function(self, framework, unscored=unscored, name=name)
+
+    @classmethod
+    def load(cls, directory: str | Path, **changes: Any) -> JudgeRewardModel:
+        """Open a directory that `save` or a training run wrote; `changes` replace fields."""
+        from j1sdk.config import load_judge
+
+        return load_judge(Path(directory), **changes)
+
+    def save(self, directory: str | Path) -> None:
+        """Write weights, tokenizer and run file, so that `load` opens the directory."""
+        from j1sdk.config import save_judge
+
+        save_judge(self, Path(directory))
+
+    async def _judge_task(self, task: JudgmentTask) -> JudgeResult:
+        if self.format.arity == 2 and len(task.responses) != 2:
+            raise ConfigError(
+                f"task {task.id} has {len(task.responses)} responses; {self.format.name} judges"
+                " two: use rank(prompt, responses)"
+            )
+        shown = presentations(task, self.format.arity, both_orders=self.orders == "both")
+        judgments = await asyncio.gather(*map(self.present_async, shown))
+        return result_of(task, judgments)
+
+    async def _complete(self, turn: Turn) -> Completion:
+        limit = turn.max_new_tokens or self.sampling.max_new_tokens
+        changes = {
+            "stop": (*self.sampling.stop, *turn.stop),
+            "max_new_tokens": min(limit, self.sampling.max_new_tokens),
+        }
+        return await self.engine.complete(turn.say, self.sampling.model_copy(update=changes))
+
+    async def _score_alone(
+        self,
+        prompts: Sequence[str | Conversation],
+        responses: Sequence[str],
+        references: Sequence[str] | None,
+    ) -> list[float | None]:
+        known = references or [None] * len(responses)
+        tasks = [
+            JudgmentTask(prompt=prompt, responses=(response,), reference=reference)
+            for prompt, response, reference in zip(prompts, responses, known, strict=True)
+        ]
+        results = await self.judge_async(tasks)
+        return [self._scaled(result.scores[0]) for result in results]
+
+    def _scaled(self, score: float | None) -> float | None:
+        low, high = self.format.score_range
+        return None if score is None else (score - low) / (high - low)
+
+
+def result_of(task: JudgmentTask, judgments: Sequence[Judgment]) -> JudgeResult:
+    """Mean score per response, where every order it was shown in was read.
+
+    With an order missing, position bias would not cancel, so there is no score.
+    """
+    return JudgeResult(
+        task=task,
+        judgments=tuple(judgments),
+        scores=tuple(_mean_score(judgments, index) for index in range(len(task.responses))),
+    )
+
+
+def _mean_score(judgments: Sequence[Judgment], response: int) -> float | None:
+    by_order: dict[tuple[int, ...], list[float]] = {}
+    for judgment in judgments:
+        if response in judgment.order:
+            scores = by_order.setdefault(judgment.order, [])
+            if (score := judgment.score_of(response)) is not None:
+                scores.append(score)
+    if not by_order or not all(by_order.values()):
+        return None
+    return fmean(fmean(scores) for scores in by_order.values())
+
+
+def mean_win(result: JudgeResult, response: int) -> float | None:
+    """Mean of 1 for a win, 0.5 for a tie and 0 for a loss; None where a judgment failed."""
+    from j1sdk.rankings import wins
+
+    if not all(judgment.ok for judgment in result.judgments):
+        return None
+    return fmean(wins(result.judgments, response))

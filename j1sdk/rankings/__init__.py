@@ -1,0 +1,33 @@
+"""How a pairwise judge scores n responses: which pairs to judge, and what they add up to."""
+
+from __future__ import annotations
+
+from abc import abstractmethod
+from collections.abc import Awaitable, Callable, Sequence
+from typing import ClassVar
+
+from j1sdk.component import Component
+from j1sdk.types import Judgment
+
+JudgePairs = Callable[[Sequence[tuple[int, int]]], Awaitable[Sequence[Judgment]]]
+"""Judges ordered pairs of responses, by their indices, all at once."""
+
+
+class Ranking(Component):
+    """How a pairwise judge scores n responses."""
+
+    kind: ClassVar[str] = "rankings"
+
+    @abstractmethod
+    async def rank(self, count: int, judge: JudgePairs) -> tuple[float | None, ...]:
+        """A score from 0 to 1 per response, in order; None where no judgment was read.
+
+        A judgment that failed is missing, not a loss.
+        """
+
+
+def wins(judgments: Sequence[Judgment], response: int) -> list[float]:
+    """What each readable judgment of a response says: 1 for a win, 0.5 for a tie, 0 for a loss."""
+    read = [judgment for judgment in judgments if judgment.ok and response in judgment.order]
+    verdicts = [judgment.verdict() for judgment in read]
+    return [0.5 if verdict is None else float(verdict == response) for verdict in verdicts]

@@ -1,0 +1,233 @@
+"""The values that flow through j1sdk. No behaviour beyond what they are; no heavy import."""
+
+from __future__ import annotations
+
+import hashlib
+import json
+from collections.abc import Sequence
+from enum import StrEnum
+from typing import Annotated, Any, Literal, Self
+
+from pydantic import BeforeValidator, Field, model_validator
+
+from j1sdk.component import Value
+
+Scores = tuple[float, ...]
+"""One score per response *shown*, in the order shown."""
+
+
+class Message(Value):
+    """One turn of a conversation."""
+
+    role: Literal["system", "user", "assistant"]
+    content: str
+
+
+def _as_conversation(prompt: Any) -> Any:
+    return ({"role": "user", "content": prompt},) if isinstance(prompt, str) else prompt
+
+
+Conversation = Annotated[tuple[Message, ...], BeforeValidator(_as_conversation)]
+"""Messages, oldest first. Where one is expected, a string is taken as one user message."""
+
+
+class JudgmentTask(Value):
+    """A prompt and the responses to be judged, with whatever is known about them."""
+
+    prompt: Conversation = Field(min_length=1)
+    responses: tuple[str, ...] = Field(min_length=1)
+    preferred: int | None = Field(default=None, ge=0)
+    """Index of the gold response, where known."""
+    reference: str | None = None
+    """A reference answer, shown by formats that have a place for it."""
+    subset: str | None = None
+    id: str = ""
+    """Unique within a run; a digest of the content unless given."""
+
+    @model_validator(mode="before")
+    @classmethod
+    def _give_id(cls, data: Any) -> Any:
+        if isinstance(data, dict) and not data.get("id"):
+            known = {key: data.get(key) for key in ("prompt", "responses", "preferred", "subset")}
+            text = json.dumps(known, sort_keys=True, default=_plain)
+            digest = hashlib.sha256(text.encode("utf-8", "surrogatepass")).hexdigest()
+            return {**data, "id": digest[:16]}
+        return data
+
+    @model_validator(mode="after")
+    def _check(self) -> Self:
+        if self.preferred is not None and self.preferred >= len(self.responses):
+            raise ValueError(
+                f"preferred is {self.preferred}, but there are {len(self.responses)} responses"
+            )
+        return self
+
+    @classmethod
+    def from_pair(
+        cls, prompt: str | Conversation, chosen: str, rejected: str, **known: Any
+    ) -> JudgmentTask:
+        """A task whose first response is the better one."""
+        return cls(prompt=prompt, responses=(chosen, rejected), preferred=0, **known)  # type: ignore[arg-type]
+
+
+def _plain(value: Any) -> Any:
+    return value.model_dump() if isinstance(value, Value) else str(value)
+
+
+class Presentation(Value):
+    """What one judgment is shown: some of a task's responses, in some order."""
+
+    task: JudgmentTask
+    order: tuple[int, ...] = Field(min_length=1)
+
+    @property
+    def prompt(self) -> Conversation:
+        return self.task.prompt
+
+    @property
+    def responses(self) -> tuple[str, ...]:
+        """The responses in the order shown."""
+        return tuple(self.task.responses[index] for index in self.order)
+
+    @property
+    def gold(self) -> int | None:
+        """Place of the preferred response among those shown; None if unknown or not shown."""
+        preferred = self.task.preferred
+        return self.order.index(preferred) if preferred in self.order else None
+
+
+def presentations(task: JudgmentTask, arity: int, both_orders: bool = True) -> list[Presentation]:
+    """All presentations of a task: (0,1) and (1,0) pairwise, (0,) and (1,) pointwise."""
+    places = range(len(task.responses))
+    if arity == 1:
+        return [Presentation(task=task, order=(place,)) for place in places]
+    orders = [(first, second) for first in places for second in places if first < second]
+    swapped = [(second, first) for first, second in orders] if both_orders else []
+    return [Presentation(task=task, order=order) for order in (*orders, *swapped)]
+
+
+class Sampling(Value):
+    """How a completion is drawn."""
+
+    temperature: float = Field(default=0.0, ge=0.0)
+    """0 is greedy."""
+    top_p: float = Field(default=1.0, gt=0.0, le=1.0)
+    max_new_tokens: int = Field(default=2048, ge=1)
+    stop: tuple[str, ...] = ()
+    """Generation ends when one of these is written; it stays in the text."""
+    seed: int | None = None
+    """With a seed, a completion does not depend on what else is in the batch."""
+
+
+class Usage(Value):
+    """What judging cost, in engine calls and tokens."""
+
+    calls: int = 0
+    prompt_tokens: int = 0
+    completion_tokens: int = 0
+
+    def __add__(self, other: Usage) -> Usage:
+        return Usage(
+            calls=self.calls + other.calls,
+            prompt_tokens=self.prompt_tokens + other.prompt_tokens,
+            completion_tokens=self.completion_tokens + other.completion_tokens,
+        )
+
+
+class Completion(Value):
+    """What an engine wrote."""
+
+    text: str
+    finish_reason: Literal["stop", "length"] = "stop"
+    """`length` when a token limit or the context ended it."""
+    prompt_tokens: int = 0
+    completion_tokens: int = 0
+
+    @property
+    def usage(self) -> Usage:
+        return Usage(
+            calls=1, prompt_tokens=self.prompt_tokens, completion_tokens=self.completion_tokens
+        )
+
+
+class JudgmentStatus(StrEnum):
+    """How a judgment ended. A tie is `ok` with equal scores."""
+
+    OK = "ok"
+    UNPARSEABLE = "unparseable"
+    TRUNCATED = "truncated"
+    OUT_OF_RANGE = "out_of_range"
+    ENGINE_ERROR = "engine_error"
+
+
+class Judgment(Value):
+    """One presentation judged."""
+
+    task_id: str
+    order: tuple[int, ...]
+    scores: Scores | None
+    """One per response shown, in the order shown; None unless the status is `ok`."""
+    status: JudgmentStatus
+    detail: str = ""
+    """Why there are no scores."""
+    transcript: tuple[Message, ...] = ()
+    """The whole conversation with the judge."""
+    rounds: tuple[Scores | None, ...] = ()
+    """For formats that reach a verdict several times: each of them, None where unreadable."""
+    usage: Usage = Usage()
+
+    @property
+    def text(self) -> str:
+        """What the judge wrote last."""
+        written = [message.content for message in self.transcript if message.role == "assistant"]
+        return written[-1] if written else ""
+
+    @property
+    def ok(self) -> bool:
+        return self.status is JudgmentStatus.OK
+
+    def score_of(self, response: int) -> float | None:
+        """The score of a response by its index in the task; None if not shown or failed."""
+        if self.scores is None or response not in self.order:
+            return None
+        return self.scores[self.order.index(response)]
+
+    def verdict(self) -> int | None:
+        """Index in the task of the response with the strictly highest score; None on a tie."""
+        return winner(self.scores, self.order) if self.scores else None
+
+
+def winner(scores: Sequence[float | None], names: Sequence[int] | None = None) -> int | None:
+    """Index (or name) of the strictly highest score; None for a tie or where one is missing."""
+    known = [score for score in scores if score is not None]
+    if len(known) < len(scores) or not known or known.count(max(known)) > 1:
+        return None
+    place = known.index(max(known))
+    return place if names is None else names[place]
+
+
+class JudgeResult(Value):
+    """All judgments of one task and what they add up to."""
+
+    task: JudgmentTask
+    judgments: tuple[Judgment, ...]
+    scores: tuple[float | None, ...]
+    """Mean score per response, in the task's order; None where a needed judgment failed."""
+
+    @property
+    def preferred(self) -> int | None:
+        """The response the judge prefers; None on a tie or where a judgment failed."""
+        return winner(self.scores)
+
+    @property
+    def consistent(self) -> bool | None:
+        """Whether both orders gave one strict verdict; None unless both were shown and read."""
+        read = [judgment for judgment in self.judgments if judgment.ok and len(judgment.order) > 1]
+        if len({judgment.order for judgment in read}) < 2 or len(read) < len(self.judgments):
+            return None
+        verdicts = {judgment.verdict() for judgment in read}
+        return len(verdicts) == 1 and None not in verdicts
+
+    @property
+    def usage(self) -> Usage:
+        return sum((judgment.usage for judgment in self.judgments), Usage())
