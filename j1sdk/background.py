@@ -22,9 +22,20 @@ def _loop(process: int) -> asyncio.AbstractEventLoop:
 
 def run(coroutine: Coroutine[Any, Any, Result]) -> Result:
     """The coroutine's result. Works where another event loop is already running (notebooks)."""
-    future = asyncio.run_coroutine_threadsafe(coroutine, _loop(os.getpid()))
+    loop = _loop(os.getpid())
+    if _running() is loop:
+        coroutine.close()
+        raise RuntimeError("an engine or format must await the `_async` form: this would hang")
+    future = asyncio.run_coroutine_threadsafe(coroutine, loop)
     try:
         return future.result()
     except BaseException:  # an interrupt must stop the work as well as the waiting
         future.cancel()
         raise
+
+
+def _running() -> asyncio.AbstractEventLoop | None:
+    try:
+        return asyncio.get_running_loop()
+    except RuntimeError:
+        return None

@@ -5,7 +5,11 @@ from __future__ import annotations
 import click
 
 from j1sdk.arithmetic.tasks import Arithmetic
+from j1sdk.cli.evaluate import evaluate
+from j1sdk.cli.judge import judge
+from j1sdk.cli.plugins import plugins
 from j1sdk.cli.quickstart import quickstart
+from j1sdk.cli.train import train
 from j1sdk.data import Source
 from j1sdk.data.gsm8k import Gsm8kSolutions
 from j1sdk.data.jsonl import JsonLines
@@ -61,4 +65,4 @@ def trainers() -> list[type[Trainer]]:
 
 @hookimpl
 def commands() -> list[click.Command]:
-    return [quickstart]
+    return [evaluate, judge, plugins, quickstart, train]

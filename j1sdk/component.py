@@ -13,6 +13,7 @@ a catalogue (`j1sdk.config` passes the plugin host). Dumping writes the second f
 
 from __future__ import annotations
 
+from inspect import isabstract
 from typing import Any, ClassVar, Protocol, Self
 
 from pydantic import (
@@ -66,6 +67,8 @@ class Component(Value):
         """Turn "pointwise" and {"name": "pointwise", ...} into the component they name."""
         options = {"name": value} if isinstance(value, str) else value
         if not isinstance(options, dict) or "name" not in options:
+            if isinstance(options, dict) and isabstract(cls):
+                raise ValueError(f"no `name`: say which of the {cls.kind} is meant")
             return handler(value)
         rest = {key: option for key, option in options.items() if key != "name"}
         if options["name"] == getattr(cls, "name", None):

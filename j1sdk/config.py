@@ -65,6 +65,11 @@ def read_run(path: Path, catalogue: Catalogue | None = None) -> Run:
     return build_run(relative_to(path.parent, described), str(path), catalogue)
 
 
+def open_run(path: Path) -> Run:
+    """The run of a run file, or of a saved judge's folder; raises ConfigError."""
+    return read_run(path / RUN_FILE if path.is_dir() else path)
+
+
 def build_run(
     described: dict[str, Any], where: str = "run", catalogue: Catalogue | None = None
 ) -> Run:

@@ -105,3 +105,9 @@ def replay(format: JudgmentFormat, shown: Presentation, completion: Completion) 
     deliberation = Deliberation(format, shown, ())
     deliberation.send(completion)
     return deliberation.judgment
+
+
+def question(format: JudgmentFormat, shown: Presentation, reserved: Iterable[str]) -> Conversation:
+    """What a judge is asked first, with everything in it quoted."""
+    turn = Deliberation(format, shown, reserved).turn
+    return turn.say if turn else ()

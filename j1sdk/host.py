@@ -95,6 +95,14 @@ class Host:
         found: type[Component] = offers[0].item
         return found
 
+    def conflicts(self) -> list[str]:
+        """The names that are offered twice, and by whom."""
+        return [
+            f"{kind[:-1]} {name!r} is offered by {' and '.join(o.provider for o in offers)}"
+            for (kind, name), offers in self._offers.items()
+            if len(offers) > 1
+        ]
+
     def names(self, kind: str) -> list[str]:
         """What is on offer of one kind."""
         return sorted(name for offered, name in self._offers if offered == kind)
@@ -170,7 +178,8 @@ def _check(kind: str, item: Any) -> None:
         if not isinstance(item, click.Command):
             raise PluginError(f"hook 'commands' offers {item!r}, which is no click command")
         return
-    if not (isinstance(item, type) and issubclass(item, Component) and item.kind == kind):
+    is_component = isinstance(item, type) and issubclass(item, Component)
+    if not is_component or getattr(item, "kind", None) != kind:
         raise PluginError(f"hook {kind!r} offers {item!r}, which is no class of kind {kind!r}")
     if not isinstance(getattr(item, "name", None), str):
         raise PluginError(f"{item.__name__} has no `name`")

@@ -39,7 +39,9 @@ from j1sdk.types import (
 )
 
 if TYPE_CHECKING:
-    from j1sdk.serving.trl import TRLRewardFunction, Unscored
+    from collections.abc import Callable
+
+    from j1sdk.serving import Unscored
 
 
 class RankedResponses(Value):
@@ -86,6 +88,15 @@ class JudgeRewardModel(Value):
     def judge(self, tasks: Sequence[JudgmentTask]) -> list[JudgeResult]:
         """Judge each task's responses; a pairwise judge takes tasks of exactly two."""
         return run(self.judge_async(tasks))
+
+    def presentations(self, task: JudgmentTask) -> list[Presentation]:
+        """What this judge is shown of a task; raises ConfigError for a number it cannot judge."""
+        if self.format.arity == 2 and len(task.responses) != 2:
+            raise ConfigError(
+                f"task {task.id} has {len(task.responses)} responses; {self.format.name} judges"
+                " two: use rank(prompt, responses)"
+            )
+        return presentations(task, self.format.arity, both_orders=self.orders == "both")
 
     async def present_async(self, shown: Presentation) -> Judgment:
         """Judge one presentation. The driver: every judgment is made here."""
@@ -135,7 +146,7 @@ class JudgeRewardModel(Value):
     ) -> RankedResponses:
         """Score n responses to one prompt together. Responses that are equal share a score."""
         distinct = list(dict.fromkeys(responses))
-        task = JudgmentTask(prompt=prompt, responses=tuple(distinct))  # type: ignore[arg-type]
+        task = JudgmentTask(prompt=prompt, responses=tuple(distinct))
         judgments: list[Judgment] = []
 
         async def judge(orders: Sequence[tuple[int, ...]]) -> list[Judgment]:
@@ -162,12 +173,12 @@ class JudgeRewardModel(Value):
         return run(self.rank_async(prompt, responses))
 
     def as_reward_function(
-        self, framework: Literal["trl"], unscored: Unscored = "none", name: str | None = None
-    ) -> TRLRewardFunction:
-        """This judge as what a framework takes for a reward; see `j1sdk.serving`."""
+        self, framework: Literal["trl"], unscored: Unscored = "none", **options: Any
+    ) -> Callable[..., Any]:
+        """This judge as what a framework takes for a reward; options in `j1sdk.serving`."""
         from j1sdk.serving import reward_function
 
-        return reward_function(self, framework, unscored=unscored, name=name)
+        return reward_function(self, framework, unscored=unscored, **options)
 
     @classmethod
     def load(cls, directory: str | Path, **changes: Any) -> JudgeRewardModel:
@@ -183,13 +194,7 @@ class JudgeRewardModel(Value):
         save_judge(self, Path(directory))
 
     async def _judge_task(self, task: JudgmentTask) -> JudgeResult:
-        if self.format.arity == 2 and len(task.responses) != 2:
-            raise ConfigError(
-                f"task {task.id} has {len(task.responses)} responses; {self.format.name} judges"
-                " two: use rank(prompt, responses)"
-            )
-        shown = presentations(task, self.format.arity, both_orders=self.orders == "both")
-        judgments = await asyncio.gather(*map(self.present_async, shown))
+        judgments = await asyncio.gather(*map(self.present_async, self.presentations(task)))
         return result_of(task, judgments)
 
     async def _complete(self, turn: Turn) -> Completion:
@@ -206,7 +211,7 @@ class JudgeRewardModel(Value):
         responses: Sequence[str],
         references: Sequence[str] | None,
     ) -> list[float | None]:
-        known = references or [None] * len(responses)
+        known: Sequence[str | None] = references or [None] * len(responses)
         tasks = [
             JudgmentTask(prompt=prompt, responses=(response,), reference=reference)
             for prompt, response, reference in zip(prompts, responses, known, strict=True)

@@ -2,8 +2,9 @@
 
 A response may contain the tags a judge answers with, the lines that fence responses in its
 prompt, or the special tokens of its chat template. All of them are broken with one space after
-their first character before a format ever sees the response: `<|im_end|>` becomes `< |im_end|>`.
+their first letter before a format ever sees the response: `<|im_end|>` becomes `< |im_end|>`.
 A space is kept by every tokenizer; an invisible character is not (some normalizers drop it).
+Lone surrogates, which JSON can spell and no tokenizer takes, become U+FFFD.
 """
 
 from __future__ import annotations
@@ -46,19 +47,25 @@ def quote(text: str, markers: Iterable[str]) -> str:
 
 
 def _with_space(match: re.Match[str]) -> str:
-    return f"{match[0][0]} {match[0][1:]}"
+    marker = match[0]
+    first = len(marker) - len(marker.lstrip())  # a space before it would leave " x" in "  x"
+    return f"{marker[: first + 1]} {marker[first + 1 :]}"
 
 
 def quote_presentation(shown: Presentation, markers: Iterable[str]) -> Presentation:
     """The presentation with prompt, responses and reference quoted."""
     markers, task = breakable(markers), shown.task
     prompt = [
-        message.model_copy(update={"content": quote(message.content, markers)})
+        message.model_copy(update={"content": quote(_encodable(message.content), markers)})
         for message in task.prompt
     ]
     changed = {
         "prompt": tuple(prompt),
-        "responses": tuple(quote(response, markers) for response in task.responses),
-        "reference": task.reference and quote(task.reference, markers),
+        "responses": tuple(quote(_encodable(response), markers) for response in task.responses),
+        "reference": task.reference and quote(_encodable(task.reference), markers),
     }
     return shown.model_copy(update={"task": task.model_copy(update=changed)})
+
+
+def _encodable(text: str) -> str:
+    return text.encode("utf-16", "surrogatepass").decode("utf-16", "replace")

@@ -48,7 +48,9 @@ class JudgmentTask(Value):
     @classmethod
     def _give_id(cls, data: Any) -> Any:
         if isinstance(data, dict) and not data.get("id"):
-            known = {key: data.get(key) for key in ("prompt", "responses", "preferred", "subset")}
+            keys = ("responses", "preferred", "reference", "subset")
+            known = {key: data.get(key) for key in keys}
+            known["prompt"] = _as_conversation(data.get("prompt"))
             text = json.dumps(known, sort_keys=True, default=_plain)
             digest = hashlib.sha256(text.encode("utf-8", "surrogatepass")).hexdigest()
             return {**data, "id": digest[:16]}
@@ -67,7 +69,7 @@ class JudgmentTask(Value):
         cls, prompt: str | Conversation, chosen: str, rejected: str, **known: Any
     ) -> JudgmentTask:
         """A task whose first response is the better one."""
-        return cls(prompt=prompt, responses=(chosen, rejected), preferred=0, **known)  # type: ignore[arg-type]
+        return cls(prompt=prompt, responses=(chosen, rejected), preferred=0, **known)
 
 
 def _plain(value: Any) -> Any:
@@ -113,7 +115,7 @@ class Sampling(Value):
     """0 is greedy."""
     top_p: float = Field(default=1.0, gt=0.0, le=1.0)
     max_new_tokens: int = Field(default=2048, ge=1)
-    stop: tuple[str, ...] = ()
+    stop: tuple[Annotated[str, Field(min_length=1)], ...] = ()
     """Generation ends when one of these is written; it stays in the text."""
     seed: int | None = None
     """With a seed, a completion does not depend on what else is in the batch."""

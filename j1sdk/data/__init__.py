@@ -13,8 +13,17 @@ from typing import ClassVar
 
 from pydantic import Field
 
-from j1sdk.component import Component
-from j1sdk.types import JudgmentTask
+from j1sdk.component import Component, Value
+from j1sdk.errors import DataError
+from j1sdk.formats import JudgmentFormat
+from j1sdk.types import JudgmentTask, Presentation, presentations
+
+
+class Demonstration(Value):
+    """A presentation and what a judge should write about it: one example for SFT."""
+
+    shown: Presentation
+    answer: str
 
 
 class Source(Component):
@@ -31,3 +40,20 @@ class Source(Component):
     def load(self) -> list[JudgmentTask]:
         """The tasks up to `limit`."""
         return list(islice(self.tasks(), self.limit))
+
+    def demonstrations(self, format: JudgmentFormat, seed: int) -> Iterator[Demonstration]:
+        """Examples for supervised fine-tuning: gold answers without a thought, in all orders.
+
+        Sources that know how to think override this. Raises DataError for a task without gold.
+        """
+        for task in self.load():
+            for shown in presentations(task, format.arity):
+                yield Demonstration(shown=shown, answer=format.write(gold_scores(shown, format)))
+
+
+def gold_scores(shown: Presentation, format: JudgmentFormat) -> tuple[float, ...]:
+    """The highest score for the preferred response and the lowest for the others."""
+    if shown.task.preferred is None:
+        raise DataError(f"task {shown.task.id} has no preferred response to demonstrate")
+    low, high = format.score_range
+    return tuple(high if index == shown.task.preferred else low for index in shown.order)

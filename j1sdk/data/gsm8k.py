@@ -32,19 +32,21 @@ class Gsm8kSolutions(Source):
         for number, record in read_lines(self.path):
             try:
                 yield from pairs(record, number)
-            except (KeyError, TypeError) as error:
-                raise DataError(f"{self.path}, line {number}: no field {error}") from None
+            except DataError as error:
+                raise DataError(f"{self.path}, line {number}: {error}") from None
 
 
 def pairs(record: dict[str, Any], number: int) -> Iterator[JudgmentTask]:
     """All correct/incorrect pairs of one question."""
-    gold = final_number(record["ground_truth"])
-    solutions = {model: str(record[model]["solution"]) for model in MODELS}
+    gold = final_number(_text(record, "ground_truth"))
+    if gold is None:
+        raise DataError("ground_truth: no number on its last line")
+    solutions = {model: _text(record, model, "solution") for model in MODELS}
     right = [model for model in MODELS if final_number(solutions[model]) == gold]
     for better in right:
         for worse in (model for model in MODELS if model not in right):
             yield JudgmentTask.from_pair(
-                record["question"], solutions[better], solutions[worse],
+                _text(record, "question"), solutions[better], solutions[worse],
                 subset=f"{better}>{worse}", id=f"gsm8k-{number}-{better}-{worse}",
             )  # fmt: skip
 
@@ -54,3 +56,11 @@ def final_number(solution: str) -> Decimal | None:
     lines = solution.strip().split("\n")
     match = FINAL.fullmatch(lines[-1].strip())
     return Decimal(match[1].replace(",", "")) if match else None
+
+
+def _text(record: Any, *keys: str) -> str:
+    for key in keys:
+        record = record.get(key) if isinstance(record, dict) else None
+    if not isinstance(record, str):
+        raise DataError(f"{'.'.join(keys)}: expected a string, got {type(record).__name__}")
+    return record

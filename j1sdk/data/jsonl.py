@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import gzip
 import json
+import zlib
 from collections.abc import Iterator
 from pathlib import Path
 from typing import Any, ClassVar
@@ -77,6 +78,8 @@ def read_lines(path: Path) -> Iterator[tuple[int, Any]]:
                     yield number, _parse(line, f"{path}, line {number}")
     except OSError as error:
         raise DataError(f"cannot read {path}: {error.strerror or error}") from error
+    except (EOFError, zlib.error) as error:
+        raise DataError(f"cannot read {path}: a damaged gzip file: {error}") from error
 
 
 def _parse(line: bytes, where: str) -> Any:
@@ -86,6 +89,8 @@ def _parse(line: bytes, where: str) -> Any:
         raise DataError(f"{where}: not UTF-8 at byte {error.start}") from None
     except json.JSONDecodeError as error:
         raise DataError(f"{where}: not JSON at column {error.colno}: {error.msg}") from None
+    except (ValueError, RecursionError) as error:  # numbers or nesting beyond Python's limits
+        raise DataError(f"{where}: {error}") from None
     if not isinstance(record, dict):
         raise DataError(f"{where}: expected an object, got {type(record).__name__}")
     return record

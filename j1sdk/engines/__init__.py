@@ -16,6 +16,7 @@ it a status. `reserved` are the strings the tokenizer takes for more than text.
 from __future__ import annotations
 
 from abc import abstractmethod
+from collections.abc import Sequence
 from pathlib import Path
 from typing import ClassVar
 
@@ -49,3 +50,9 @@ class Engine(Component):
 
     async def close(self) -> None:
         """Let go of the model, workers and connections."""
+
+
+def cut_after(text: str, stops: Sequence[str]) -> str:
+    """The text up to and including the stop string that comes first."""
+    ends = [text.index(stop) + len(stop) for stop in stops if stop in text]
+    return text[: min(ends)] if ends else text

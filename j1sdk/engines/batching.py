@@ -36,39 +36,43 @@ class Batcher(Generic[Item, Result]):
         batch_size: int,
     ) -> None:
         self._run, self._key, self._length, self._batch_size = run, key, length, batch_size
-        self._queue: SimpleQueue[_Entry[Item, Result] | None] = SimpleQueue()
-        self._thread: Thread | None = None
-        self._starting = Lock()
+        self._queue: SimpleQueue[_Entry[Item, Result] | None] | None = None
+        """What the thread reads; None while there is no thread."""
+        self._changing = Lock()
 
     async def submit(self, item: Item) -> Result:
         """The item's result; raises what running its batch raised."""
-        self._start()
         future: Future[Result] = Future()
-        self._queue.put(_Entry(item, future))
+        with self._changing:
+            if self._queue is None:
+                self._queue = SimpleQueue()
+                Thread(
+                    target=self._work, args=(self._queue,), name="j1-batcher", daemon=True
+                ).start()
+            self._queue.put(_Entry(item, future))
         return await asyncio.wrap_future(future)
 
-    def _start(self) -> None:
-        with self._starting:
-            if self._thread is None:
-                self._thread = Thread(target=self._work, name="j1-batcher", daemon=True)
-                self._thread.start()
-
-    def _work(self) -> None:
+    def _work(self, queue: SimpleQueue[_Entry[Item, Result] | None]) -> None:
         waiting: list[_Entry[Item, Result]] = []
         while True:
-            open_ = self._gather(waiting)
-            if not open_:
+            if not self._gather(queue, waiting):
+                for entry in waiting:
+                    entry.future.cancel()
                 return
             batch = self._take(waiting)
             if batch:
                 self._answer(batch)
 
-    def _gather(self, waiting: list[_Entry[Item, Result]]) -> bool:
+    def _gather(
+        self,
+        queue: SimpleQueue[_Entry[Item, Result] | None],
+        waiting: list[_Entry[Item, Result]],
+    ) -> bool:
         """Move what was asked for into `waiting`; False once closed."""
         timeout = QUIET_SECONDS if waiting else None
         while True:
             try:
-                entry = self._queue.get(timeout=timeout)
+                entry = queue.get(timeout=timeout)
             except Empty:
                 return True
             if entry is None:
@@ -98,5 +102,8 @@ class Batcher(Generic[Item, Result]):
             entry.future.set_result(result)
 
     def close(self) -> None:
-        """End the thread after the batch it is at; what still waits is never answered."""
-        self._queue.put(None)
+        """End the thread after the batch it is at; what still waits is cancelled."""
+        with self._changing:
+            if self._queue is not None:
+                self._queue.put(None)
+                self._queue = None

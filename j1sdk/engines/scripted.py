@@ -3,12 +3,13 @@
 from __future__ import annotations
 
 import asyncio
+import re
 from collections.abc import Callable
 from typing import Annotated, ClassVar
 
 from pydantic import Field, PrivateAttr, SkipValidation
 
-from j1sdk.engines import Engine
+from j1sdk.engines import Engine, cut_after
 from j1sdk.errors import EngineError
 from j1sdk.types import Completion, Conversation, Sampling
 
@@ -20,7 +21,8 @@ class Scripted(Engine):
     """Says what it is told to: `answers` in turn, or what `script` returns.
 
     An answer that is an exception is raised. With neither, or past the last answer, it raises
-    EngineError, so a test cannot pass on answers nobody wrote.
+    EngineError, so a test cannot pass on answers nobody wrote. A text is cut at stop strings and
+    the token limit, as a model's would be; a Completion is passed on as it is.
     """
 
     name: ClassVar[str] = "scripted"
@@ -42,7 +44,7 @@ class Scripted(Engine):
             await asyncio.sleep(self.latency)
         if isinstance(answer, Exception):
             raise answer
-        return _counted(answer, conversation) if isinstance(answer, str) else answer
+        return _cut(answer, conversation, sampling) if isinstance(answer, str) else answer
 
     def _answer(self, turn: int, conversation: Conversation, sampling: Sampling) -> Answer:
         if self.script:
@@ -52,7 +54,17 @@ class Scripted(Engine):
         return EngineError(f"the script has {len(self.answers)} answers, and this is one more")
 
 
-def _counted(text: str, conversation: Conversation) -> Completion:
-    """Words stand in for tokens."""
+def _cut(answer: str, conversation: Conversation, sampling: Sampling) -> Completion:
+    """The answer as far as the sampling lets a model write it. Words stand in for tokens."""
     asked = sum(len(message.content.split()) for message in conversation)
-    return Completion(text=text, prompt_tokens=asked, completion_tokens=len(text.split()))
+    words = re.findall(r"\s*\S+", answer)
+    full = len(words) > sampling.max_new_tokens
+    text = "".join(words[: sampling.max_new_tokens]) if full else answer
+    stopped = any(stop in text for stop in sampling.stop)
+    written = cut_after(text, sampling.stop)
+    return Completion(
+        text=written,
+        finish_reason="length" if full and not stopped else "stop",
+        prompt_tokens=asked,
+        completion_tokens=len(written.split()),
+    )

@@ -10,7 +10,7 @@ from typing import TYPE_CHECKING, Any, ClassVar, Literal, NamedTuple
 
 from pydantic import Field, PrivateAttr
 
-from j1sdk.engines import Engine
+from j1sdk.engines import Engine, cut_after
 from j1sdk.engines.batching import Batcher
 from j1sdk.engines.chat import encode_chat, require_chat_template, reserved_tokens
 from j1sdk.errors import ConfigError, EngineError, MissingExtraError
@@ -80,11 +80,11 @@ class Transformers(Engine):
 
     @property
     def _model(self) -> PreTrainedModel:
-        return self._load()[0]  # type: ignore[no-any-return]
+        return self._load()[0]
 
     @property
     def _tokenizer(self) -> PreTrainedTokenizerBase:
-        return self._load()[1]  # type: ignore[no-any-return]
+        return self._load()[1]
 
     def _load(self) -> Any:
         if self._loaded is None:
@@ -110,12 +110,9 @@ class Transformers(Engine):
 
         from j1sdk.engines.sampling import sampler
 
-        inputs = self._tokenizer.pad(
-            {"input_ids": [request.ids for request in requests]},
-            padding_side="left", return_tensors="pt",
-        ).to(self._model.device)  # fmt: skip
         sampling, was_training = requests[0].sampling, self._model.training
         try:
+            inputs = self._padded([request.ids for request in requests])
             with torch.inference_mode():
                 written = self._model.eval().generate(
                     **inputs, do_sample=False, max_new_tokens=requests[0].budget,
@@ -123,31 +120,46 @@ class Transformers(Engine):
                     stop_strings=list(sampling.stop) or None, tokenizer=self._tokenizer,
                     pad_token_id=self._pad, temperature=None, top_p=None, top_k=None,
                 )  # fmt: skip
-        except (RuntimeError, ValueError) as error:
+        except Exception as error:  # models raise what they like, from OSError to IndexError
             raise EngineError(f"{self.model} failed while generating: {error}") from error
         finally:
             self._model.train(was_training)
         new = written[:, inputs["input_ids"].shape[1] :]
         return [self._read(ids, request) for ids, request in zip(new, requests, strict=True)]
 
+    def _padded(self, rows: Sequence[list[int]]) -> dict[str, torch.Tensor]:
+        """Rows of one width; by hand, as many tokenizers name no token to pad with."""
+        import torch
+
+        width = max(map(len, rows))
+        ids = [[self._pad] * (width - len(row)) + row for row in rows]
+        mask = [[0] * (width - len(row)) + [1] * len(row) for row in rows]
+        inputs = {"input_ids": torch.tensor(ids), "attention_mask": torch.tensor(mask)}
+        return {name: tensor.to(self._model.device) for name, tensor in inputs.items()}
+
     @property
     def _pad(self) -> int:
-        pad = self._tokenizer.pad_token_id
-        return int(pad if pad is not None else self._tokenizer.eos_token_id)  # type: ignore[arg-type]
+        known = (self._tokenizer.pad_token_id, self._tokenizer.eos_token_id)
+        return next((token for token in known if isinstance(token, int)), 0)
 
     def _read(self, written: torch.Tensor, request: _Request) -> Completion:
-        """Tokens up to the end-of-turn token, which is not part of the text."""
+        """Tokens up to the end-of-turn token, which is not part of the text.
+
+        A row that ended at a stop string is padded up to the longest of its batch.
+        """
         ids = written.tolist()
         ends = _as_set(self._model.generation_config.eos_token_id) | {self._tokenizer.eos_token_id}
         end = next((place for place, token in enumerate(ids) if token in ends), None)
         used = ids if end is None else ids[:end]
         text = str(self._tokenizer.decode(used, skip_special_tokens=True))
-        stopped = end is not None or any(stop in text for stop in request.sampling.stop)
+        at_string = any(stop in text for stop in request.sampling.stop)
+        while at_string and used and used[-1] == self._pad:
+            used.pop()
         return Completion(
             text=cut_after(text, request.sampling.stop),
-            finish_reason="stop" if stopped else "length",
+            finish_reason="stop" if at_string or end is not None else "length",
             prompt_tokens=len(request.ids),
-            completion_tokens=len(used) + (end is not None),
+            completion_tokens=len(used) + (end is not None and not at_string),
         )
 
 
@@ -160,12 +172,6 @@ def _as_set(ids: int | list[int] | None) -> set[int]:
     return set() if ids is None else {ids} if isinstance(ids, int) else set(ids)
 
 
-def cut_after(text: str, stops: Sequence[str]) -> str:
-    """The text up to and including the stop string that comes first."""
-    ends = [text.index(stop) + len(stop) for stop in stops if stop in text]
-    return text[: min(ends)] if ends else text
-
-
 def load_model(engine: Transformers) -> tuple[PreTrainedModel, PreTrainedTokenizerBase]:
     """The model and tokenizer an engine names; raises ConfigError where they cannot be opened."""
     try:
@@ -173,7 +179,7 @@ def load_model(engine: Transformers) -> tuple[PreTrainedModel, PreTrainedTokeniz
         from transformers import AutoModelForCausalLM, AutoTokenizer
     except ImportError as error:
         raise MissingExtraError(error.name or "transformers", "transformers") from error
-    if (os.sep in engine.model or engine.model.startswith(".")) and not Path(engine.model).is_dir():
+    if _is_path(engine.model) and not Path(engine.model).is_dir():
         raise ConfigError(f"no model directory at {engine.model}")
     device = engine.device
     if device == "auto":
@@ -182,11 +188,18 @@ def load_model(engine: Transformers) -> tuple[PreTrainedModel, PreTrainedTokeniz
         tokenizer = AutoTokenizer.from_pretrained(engine.model)
         require_chat_template(tokenizer, engine.model)
         model = AutoModelForCausalLM.from_pretrained(engine.model, dtype=engine.dtype)
-    except OSError as error:
+    except ConfigError:
+        raise
+    except Exception as error:  # a damaged file fails as its own library pleases
         raise ConfigError(f"cannot open {engine.model} as a model: {error}") from error
     if engine.adapter:
         model = _with_adapter(model, engine.adapter)
     return model.to(device).eval(), tokenizer
+
+
+def _is_path(model: str) -> bool:
+    """Whether this can only be a directory: names on the hub have one slash at most."""
+    return model.startswith((os.sep, ".", "~")) or model.count(os.sep) > 1
 
 
 def _with_adapter(model: PreTrainedModel, adapter: str) -> PreTrainedModel:
@@ -194,4 +207,4 @@ def _with_adapter(model: PreTrainedModel, adapter: str) -> PreTrainedModel:
         from peft import PeftModel
     except ImportError as error:
         raise MissingExtraError("peft", "trl") from error
-    return PeftModel.from_pretrained(model, adapter)  # type: ignore[return-value,arg-type]
+    return PeftModel.from_pretrained(model, adapter)

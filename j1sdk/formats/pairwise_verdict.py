@@ -11,6 +11,7 @@ from j1sdk.formats.sections import Tag, only, readings, tag
 from j1sdk.types import Scores
 
 VERDICT = r"\[\[\s*([AB])\s*\]\]"
+BARE_VERDICT = r"\[\[([AB])\]\]"  # without tags, only what quoting breaks in a response may count
 VERDICT_MARKERS = (*tag("answer"), "[[A]]", "[[B]]")
 
 
@@ -37,7 +38,7 @@ class PairwiseVerdict(Pairwise):
         """A or B; raises Unparseable. A lenient reading needs no answer tags."""
         if not self.lenient:
             return only(readings(answer, "answer", VERDICT), "the verdict", lenient=False)
-        if not (found := re.findall(VERDICT, answer)):
+        if not (found := re.findall(BARE_VERDICT, answer)):
             raise Unparseable("no [[A]] or [[B]] anywhere")
         return str(found[-1])
 

@@ -27,16 +27,18 @@ class ScoreRange(JudgmentFormat):
     def _check_range(self) -> Self:
         if not self.low < self.high:
             raise ValueError(f"low ({self.low:g}) must be less than high ({self.high:g})")
+        if round(self.low, 1) != self.low or round(self.high, 1) != self.high:
+            raise ValueError("low and high must be in steps of 0.1, as the scores are")
         return self
 
     def read_score(self, answer: str, name: str, lenient: bool) -> float:
         """The number in the `<name>` section; raises Unparseable or OutOfRange."""
-        text = only(readings(answer, name, NUMBER), f"<{name}>", lenient)
-        number = float(text)
+        numbers = [float(text) for text in readings(answer, name, NUMBER)]
+        number = only(numbers, f"<{name}>", lenient)
         if not self.low <= number <= self.high:
-            raise OutOfRange(f"<{name}> is {text[:20]}, outside {self.low:g} to {self.high:g}")
+            raise OutOfRange(f"<{name}> is {number:g}, outside {self.low:g} to {self.high:g}")
         if round(number, 1) != number:
-            raise Unparseable(f"<{name}> is {text[:20]}, with more than one decimal")
+            raise Unparseable(f"<{name}> is {number}, with more than one decimal")
         return number
 
     def write_score(self, score: float, name: str) -> str:

@@ -4,11 +4,13 @@ from __future__ import annotations
 
 import re
 from collections.abc import Sequence
+from typing import TypeVar
 
 from j1sdk.errors import Unparseable
 from j1sdk.types import Conversation, Message
 
 Tag = tuple[str, str]
+Value = TypeVar("Value", str, float)
 
 
 def tag(name: str) -> Tag:
@@ -40,10 +42,11 @@ def readings(text: str, name: str, pattern: str) -> list[str]:
     return [str(value) for value in found]
 
 
-def only(values: Sequence[str], what: str, lenient: bool) -> str:
+def only(values: Sequence[Value], what: str, lenient: bool) -> Value:
     """The one value given, once or repeated; if they differ, the last when lenient."""
     if len(set(values)) > 1 and not lenient:
-        raise Unparseable(f"{what} was given more than once and differs: {', '.join(values)}")
+        given = ", ".join(map(str, values))
+        raise Unparseable(f"{what} was given more than once and differs: {given}")
     return values[-1]
 
 

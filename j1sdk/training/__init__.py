@@ -8,12 +8,22 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Any, ClassVar
 
 from j1sdk.component import Component
+from j1sdk.errors import J1Error
 
 if TYPE_CHECKING:
     from j1sdk.config import Run
 
 Progress = Callable[[int, int], None]
 """Called with (steps done, steps in all)."""
+
+
+class Interrupted(J1Error):
+    """Training was stopped on request, after a checkpoint."""
+
+    exit_code = 130
+
+    def __init__(self, step: int, steps: int, out: Path) -> None:
+        super().__init__(f"stopped at step {step} of {steps}; {out} has a checkpoint: add --resume")
 
 
 class Trainer(Component):
@@ -27,8 +37,8 @@ class Trainer(Component):
     @abstractmethod
     def train(
         self, run: Run, out: Path, resume: bool = False, progress: Progress | None = None
-    ) -> dict[str, Any]:
-        """Train, and write `out`/judge; returns a record of what was done.
+    ) -> list[dict[str, Any]]:
+        """Train, write `out`/judge, and return the trainer's log, oldest entry first.
 
-        With `resume`, goes on from the last checkpoint in `out`.
+        With `resume`, go on from the last checkpoint in `out`. Raises Interrupted.
         """

@@ -1,0 +1,75 @@
+"""What the commands share: progress bars, tables and quiet libraries."""
+
+from __future__ import annotations
+
+import logging
+import os
+import warnings
+from collections.abc import Callable, Iterator, Mapping
+from contextlib import contextmanager
+
+from rich.console import Console
+from rich.progress import BarColumn, MofNCompleteColumn, Progress, TextColumn, TimeElapsedColumn
+from rich.table import Table
+
+from j1sdk.evaluation.metrics import Metrics
+
+output = Console()
+"""What a command was asked for."""
+messages = Console(stderr=True)
+"""Progress, and where things were written."""
+
+Step = Callable[[int, int], None]
+
+
+@contextmanager
+def progress_bars() -> Iterator[Callable[[str], Step]]:
+    """A function that starts a titled bar and returns what is told (done, in all)."""
+    columns = (TextColumn("{task.description}"), BarColumn(), MofNCompleteColumn())
+    with Progress(*columns, TimeElapsedColumn(), console=messages) as bars:
+
+        def start(title: str) -> Step:
+            bar = bars.add_task(title, total=None)
+            return lambda done, total: bars.update(bar, completed=done, total=total)
+
+        yield start
+
+
+def quiet_libraries() -> None:
+    """Keep the libraries underneath from writing over the progress bars."""
+    os.environ.setdefault("TOKENIZERS_PARALLELISM", "false")
+    os.environ.setdefault("TRANSFORMERS_VERBOSITY", "error")
+    warnings.filterwarnings("ignore", module=r"(torch|transformers|trl|peft|accelerate)\b.*")
+    for library in ("transformers", "trl", "accelerate", "datasets"):
+        logging.getLogger(library).setLevel(logging.ERROR)
+    try:
+        from transformers.utils import logging as transformers_logging
+    except ImportError:
+        return
+    transformers_logging.disable_progress_bar()
+
+
+METRICS = {
+    "accuracy": "Accuracy",
+    "position_consistent_accuracy": "Position-consistent accuracy",
+    "verdict_flip_rate": "Verdict flip rate",
+    "tie_rate": "Tie rate",
+    "invalid_rate": "Invalid rate",
+}
+
+
+def metrics_table(title: str, columns: Mapping[str, Metrics]) -> Table:
+    """One column per set of metrics, rates with their 95% intervals."""
+    table = Table(title=title, title_justify="left")
+    table.add_column("")
+    for name, measured in columns.items():
+        table.add_column(f"{name} (n = {measured.n})", justify="right")
+    for key, label in METRICS.items():
+        table.add_row(label, *(show_rate(measured, key) for measured in columns.values()))
+    return table
+
+
+def show_rate(measured: Metrics, key: str) -> str:
+    """`0.912 [0.880, 0.936]`, or a dash where it is not known."""
+    rate = measured.rate(key)
+    return "-" if rate is None else f"{rate.value:.3f} [{rate.low:.3f}, {rate.high:.3f}]"

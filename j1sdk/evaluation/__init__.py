@@ -1,0 +1,1 @@
+"""How good a judge is: its metrics, and reports that show them."""

@@ -1,0 +1,101 @@
+"""Judging a file's worth of tasks into a folder, so that nothing is lost or done twice."""
+
+from __future__ import annotations
+
+import asyncio
+import json
+import os
+from collections.abc import Callable, Iterable, Sequence
+from pathlib import Path
+
+from j1sdk.background import run
+from j1sdk.config import Run, dump_run
+from j1sdk.errors import ConfigError, DataError
+from j1sdk.evaluation.metrics import Metrics, measure
+from j1sdk.files import write_text
+from j1sdk.judge import JudgeRewardModel, result_of
+from j1sdk.types import Judgment, JudgmentTask, Presentation
+
+JUDGMENTS_FILE, METRICS_FILE, RECORD_FILE = "judgments.jsonl", "metrics.json", "run.toml"
+BATCH = 256
+"""Presentations judged before their judgments are written."""
+
+Key = tuple[str, tuple[int, ...]]
+
+
+def judge_to_folder(
+    judge: JudgeRewardModel, tasks: Sequence[JudgmentTask], out: Path,
+    progress: Callable[[int, int], None] | None = None,
+) -> Metrics:  # fmt: skip
+    """Judge the tasks, appending a line per judgment to `out`/judgments.jsonl; returns metrics.
+
+    Goes on from what is there. Raises ConfigError if that was made by another judge, DataError
+    if a line is not what this wrote.
+    """
+    claim(out, judge)
+    by_task = [judge.presentations(task) for task in tasks]
+    done = read_judgments(out / JUDGMENTS_FILE)
+    waiting = [one for shown in by_task for one in shown if key(one) not in done]
+    finished, total = sum(map(len, by_task)) - len(waiting), sum(map(len, by_task))
+    for start in range(0, len(waiting), BATCH):
+        made = run(_judge_all(judge, waiting[start : start + BATCH]))
+        append(out / JUDGMENTS_FILE, made)
+        done |= {(judgment.task_id, judgment.order): judgment for judgment in made}
+        finished += len(made)
+        if progress:
+            progress(finished, total)
+    results = [
+        result_of(task, [done[key(one)] for one in shown])
+        for task, shown in zip(tasks, by_task, strict=True)
+    ]
+    measured = measure(results)
+    write_text(out / METRICS_FILE, measured.model_dump_json(indent=2))
+    return measured
+
+
+def key(shown: Presentation) -> Key:
+    """What names a presentation, and its judgment, in a file."""
+    return shown.task.id, shown.order
+
+
+async def _judge_all(judge: JudgeRewardModel, shown: Iterable[Presentation]) -> list[Judgment]:
+    return list(await asyncio.gather(*map(judge.present_async, shown)))
+
+
+def claim(out: Path, judge: JudgeRewardModel) -> None:
+    """Make the folder and record the judge; raises ConfigError if it records another."""
+    record, described = out / RECORD_FILE, dump_run(Run(judge=judge))
+    if record.exists() and record.read_text(encoding="utf-8") != described:
+        raise ConfigError(f"{out} holds judgments of another judge ({record}): another --out")
+    write_text(record, described)
+
+
+def read_judgments(path: Path) -> dict[Key, Judgment]:
+    """The judgments of a file; a last line cut short by a crash is removed from it."""
+    if not path.exists():
+        return {}
+    text = path.read_bytes()
+    whole = text[: text.rfind(b"\n") + 1]
+    if len(whole) < len(text):
+        with path.open("r+b") as file:
+            file.truncate(len(whole))
+    judgments = (parse_line(line, f"{path}, line {number}")
+                 for number, line in enumerate(whole.splitlines(), 1))  # fmt: skip
+    return {(judgment.task_id, judgment.order): judgment for judgment in judgments}
+
+
+def parse_line(line: bytes, where: str) -> Judgment:
+    """One judgment; raises DataError saying where."""
+    try:
+        return Judgment.model_validate(json.loads(line))
+    except ValueError as error:
+        raise DataError(f"{where} is no judgment of ours: move the file away") from error
+
+
+def append(path: Path, judgments: Sequence[Judgment]) -> None:
+    """Add lines, on disk before this returns."""
+    lines = "".join(judgment.model_dump_json() + "\n" for judgment in judgments)
+    with path.open("a", encoding="utf-8") as file:
+        file.write(lines)
+        file.flush()
+        os.fsync(file.fileno())

@@ -1,0 +1,93 @@
+"""Running a Hugging Face trainer: progress, an interrupt that saves, and going on from it."""
+
+from __future__ import annotations
+
+import json
+import signal
+import threading
+from collections.abc import Iterator
+from contextlib import contextmanager
+from pathlib import Path
+from types import FrameType
+from typing import Any
+
+from transformers import (
+    PrinterCallback,
+    TrainerCallback,
+    TrainerControl,
+    TrainerState,
+    TrainingArguments,
+)
+from transformers import Trainer as HuggingFaceTrainer
+from transformers.trainer_utils import get_last_checkpoint
+
+from j1sdk.errors import ConfigError
+from j1sdk.training import Interrupted, Progress
+
+CHECKPOINTS = "checkpoints"
+LOG_FILE = "log.json"
+
+
+class Watcher(TrainerCallback):  # type: ignore[misc]
+    """Reports progress; after an interrupt ends the step, saves a checkpoint and stops."""
+
+    def __init__(self, progress: Progress | None) -> None:
+        self._progress = progress
+        self.interrupted = False
+
+    def on_step_end(
+        self, args: TrainingArguments, state: TrainerState, control: TrainerControl, **_: Any
+    ) -> None:
+        if self._progress:
+            self._progress(state.global_step, state.max_steps)
+        if self.interrupted:
+            control.should_save = control.should_training_stop = True
+
+    @contextmanager
+    def listening(self) -> Iterator[None]:
+        """The first SIGINT or SIGTERM asks for a checkpoint; a second one ends at once."""
+        if threading.current_thread() is not threading.main_thread():
+            yield
+            return
+        before = {number: signal.getsignal(number) for number in (signal.SIGINT, signal.SIGTERM)}
+
+        def ask(number: int, frame: FrameType | None) -> None:
+            self.interrupted = True
+            signal.signal(number, before[signal.Signals(number)])
+
+        for number in before:
+            signal.signal(number, ask)
+        try:
+            yield
+        finally:
+            for number, handler in before.items():
+                signal.signal(number, handler)
+
+
+def fit(
+    trainer: HuggingFaceTrainer, out: Path, resume: bool, progress: Progress | None
+) -> list[dict[str, Any]]:
+    """Train, and write `out`/log.json; returns the log. Raises Interrupted after an interrupt."""
+    watcher = Watcher(progress)
+    trainer.remove_callback(PrinterCallback)  # log.json has it all
+    trainer.add_callback(watcher)
+    with watcher.listening():
+        trainer.train(resume_from_checkpoint=last_checkpoint(out) if resume else None)
+    history: list[dict[str, Any]] = trainer.state.log_history
+    (out / LOG_FILE).write_text(json.dumps(history, indent=1), encoding="utf-8")
+    if watcher.interrupted and trainer.state.global_step < trainer.state.max_steps:
+        raise Interrupted(trainer.state.global_step, trainer.state.max_steps, out)
+    return history
+
+
+def last_checkpoint(out: Path) -> str | None:
+    """The newest checkpoint, or None to start at the beginning."""
+    folder = out / CHECKPOINTS
+    return get_last_checkpoint(str(folder)) if folder.is_dir() else None
+
+
+def claim(out: Path, resume: bool) -> None:
+    """Make the folder a run writes to; raises ConfigError where it would overwrite another."""
+    if not resume and out.exists() and any(out.iterdir()):
+        raise ConfigError(f"{out} is not empty: give --resume to go on, or another --out")
+    out.mkdir(parents=True, exist_ok=True)

@@ -1,0 +1,326 @@
+"""Training a judge on one machine, with TRL: supervised fine-tuning and GRPO.
+
+Both start from the run's `transformers` engine, full weights or LoRA, and leave in the output
+folder `judge/` (weights, tokenizer, run file), `checkpoints/`, `log.json` and TensorBoard logs.
+Batches are laid out here rather than shuffled by the trainer: every task's presentations stand
+side by side, so that both orders are always in one batch and no extra rollout is generated.
+"""
+
+from __future__ import annotations
+
+import random
+from abc import abstractmethod
+from collections.abc import Iterator, Sequence
+from functools import partial
+from itertools import islice
+from pathlib import Path
+from typing import TYPE_CHECKING, Any, ClassVar
+
+from pydantic import Field, SerializeAsAny
+
+from j1sdk.component import Value
+from j1sdk.deliberation import question
+from j1sdk.engines.chat import encode_chat, messages, reserved_tokens
+from j1sdk.engines.transformers import Transformers, load_model
+from j1sdk.errors import ConfigError, MissingExtraError
+from j1sdk.rewards import RewardStrategy
+from j1sdk.rewards.verdict_correctness import VerdictCorrectness
+from j1sdk.training import Progress, Trainer
+from j1sdk.types import Completion, Conversation, JudgmentTask, Presentation, presentations
+
+if TYPE_CHECKING:
+    from datasets import Dataset
+    from transformers import PreTrainedModel, PreTrainedTokenizerBase
+
+    from j1sdk.config import Run
+
+
+class Lora(Value):
+    """Low-rank adapters instead of full weights; merged when the judge is saved."""
+
+    rank: int = Field(default=16, ge=1)
+    alpha: int = 32
+    dropout: float = 0.05
+    target_modules: str | tuple[str, ...] = "all-linear"
+
+
+class TrlTrainer(Trainer):
+    """What SFT and GRPO have in common."""
+
+    steps: int | None = Field(default=None, ge=1)
+    """Optimizer steps; as many as `epochs` take unless given."""
+    epochs: float = Field(default=1.0, gt=0)
+    learning_rate: float = Field(gt=0)
+    lora: Lora | None = None
+    save_steps: int = Field(default=100, ge=1)
+    """Steps between checkpoints."""
+    logging_steps: int = Field(default=10, ge=1)
+    report_to: tuple[str, ...] = ("tensorboard",)
+    options: dict[str, Any] = {}
+    """Anything else TRL's own configuration takes, by its name there."""
+
+    def check(self, run: Run) -> None:
+        if not isinstance(run.judge.engine, Transformers):
+            raise ConfigError(
+                f"{self.name} trains a model on this machine: set judge.engine to"
+                ' { name = "transformers", model = ... }'
+            )
+        if not run.judge.format.single_turn:
+            raise ConfigError(
+                f"{self.name} trains single-turn formats; {run.judge.format.name} is not one."
+                " Train the format it is built on, and use this one with the trained judge"
+            )
+        if run.data is None:
+            raise ConfigError("nothing to train on: the run has no [data]")
+
+    def train(
+        self, run: Run, out: Path, resume: bool = False, progress: Progress | None = None
+    ) -> list[dict[str, Any]]:
+        self.check(run)
+        try:
+            from j1sdk.training import session
+        except ImportError as error:
+            raise MissingExtraError(error.name or "trl", "trl") from error
+        session.claim(out, resume)
+        assert isinstance(run.judge.engine, Transformers)  # `check` saw to it
+        model, tokenizer = load_model(run.judge.engine)
+        trainer = self.build(run, model, tokenizer, out)
+        history = session.fit(trainer, out, resume, progress)
+        save_trained(run, trainer.model, tokenizer, out / "judge")
+        return history
+
+    @abstractmethod
+    def build(
+        self, run: Run, model: PreTrainedModel, tokenizer: PreTrainedTokenizerBase, out: Path
+    ) -> Any:
+        """The TRL trainer for a run."""
+
+    def arguments(self, run: Run, out: Path) -> dict[str, Any]:
+        """TRL settings common to both; `options` win over all."""
+        import torch
+
+        gpu = torch.cuda.is_available()
+        return {
+            "output_dir": str(out / "checkpoints"),
+            "learning_rate": self.learning_rate,
+            "save_strategy": "steps", "save_steps": self.save_steps, "save_total_limit": 2,
+            "logging_steps": self.logging_steps, "report_to": list(self.report_to),
+            "seed": run.seed, "disable_tqdm": True, "use_cpu": not gpu, "bf16": gpu,
+            "gradient_checkpointing": gpu, "dataloader_pin_memory": gpu,
+        }  # fmt: skip
+
+    def peft(self) -> Any:
+        """The adapter's configuration, or None for full weights."""
+        if self.lora is None:
+            return None
+        from peft import LoraConfig
+
+        targets = self.lora.target_modules
+        return LoraConfig(
+            task_type="CAUSAL_LM", r=self.lora.rank, lora_alpha=self.lora.alpha,
+            lora_dropout=self.lora.dropout,
+            target_modules=targets if isinstance(targets, str) else list(targets),
+        )  # fmt: skip
+
+
+class Sft(TrlTrainer):
+    """Supervised fine-tuning on a source's demonstrations, on the judge's words only."""
+
+    name: ClassVar[str] = "sft"
+    learning_rate: float = Field(default=1e-5, gt=0)
+    batch_size: int = Field(default=32, ge=1)
+
+    def build(
+        self, run: Run, model: PreTrainedModel, tokenizer: PreTrainedTokenizerBase, out: Path
+    ) -> Any:
+        assert run.data is not None  # `check` saw to it
+        reserved, judge = reserved_tokens(tokenizer), run.judge
+        examples = [
+            (question(judge.format, one.shown, reserved), one.answer)
+            for one in run.data.demonstrations(judge.format, run.seed)
+        ]
+        length = {"max_steps": self.steps} if self.steps else {"num_train_epochs": self.epochs}
+        settings = self.arguments(run, out) | length | self.options
+        return sft_trainer(model, tokenizer, examples, settings, self.batch_size, self.peft())
+
+
+class Grpo(TrlTrainer):
+    """GRPO on a source's tasks, both orders (or both responses) of each in every batch.
+
+    Defaults follow J1 (section 4) where it says: rollouts at temperature 1 without clipping of
+    the distribution; the KL coefficient is 0, as its largest model had.
+    """
+
+    name: ClassVar[str] = "grpo"
+    learning_rate: float = Field(default=1e-6, gt=0)
+    rewards: tuple[SerializeAsAny[RewardStrategy], ...] = Field(
+        default=(VerdictCorrectness(),), min_length=1
+    )
+    tasks_per_step: int = Field(default=16, ge=1)
+    rollouts: int = Field(default=8, ge=2)
+    """Completions per presentation: a GRPO group."""
+    micro_batch: int | None = Field(default=None, ge=1)
+    """Completions per forward pass and process; a whole step's unless given."""
+    temperature: float = Field(default=1.0, gt=0)
+    kl: float = Field(default=0.0, ge=0)
+
+    def check(self, run: Run) -> None:
+        super().check(run)
+        for reward in self.rewards:
+            reward.check(run.judge.format, run.judge.orders)
+
+    def build(
+        self, run: Run, model: PreTrainedModel, tokenizer: PreTrainedTokenizerBase, out: Path
+    ) -> Any:
+        from trl import GRPOConfig, GRPOTrainer
+
+        from j1sdk.training.rollouts import Grader, reward_functions
+
+        shown = self.layout(run)
+        per_visit = len(shown) // self.visits(run)
+        settings = self.arguments(run, out) | self.sampling(run, per_visit)
+        config = GRPOConfig(**settings | self.options)
+        check_batch_shape(config, per_visit)
+        grader = Grader(run.judge.format, self.rewards, per_visit * config.num_generations)
+        return GRPOTrainer(
+            model=model,
+            reward_funcs=reward_functions(grader, shown, partial(decode, tokenizer)),
+            args=config,
+            train_dataset=prompts(run, tokenizer, shown, per_visit),
+            processing_class=tokenizer,
+            peft_config=self.peft(),
+        )
+
+    def visits(self, run: Run) -> int:
+        """How many tasks are visited in all, counting repetitions; raises ConfigError."""
+        assert run.data is not None  # `check` saw to it
+        count = len(run.data.load())
+        steps = self.steps or int(self.epochs * count / self.tasks_per_step)
+        if not count or not steps:
+            raise ConfigError(
+                f"{count} tasks do not fill one step of {self.tasks_per_step}: add data, or lower"
+                " tasks_per_step"
+            )
+        return steps * self.tasks_per_step
+
+    def layout(self, run: Run) -> list[Presentation]:
+        """Presentations in training order: tasks shuffled anew for each epoch, each whole."""
+        assert run.data is not None  # `check` saw to it
+        visited = islice(shuffled(run.data.load(), run.seed), self.visits(run))
+        both, arity = run.judge.orders == "both", run.judge.format.arity
+        return [shown for task in visited for shown in presentations(task, arity, both)]
+
+    def sampling(self, run: Run, per_visit: int) -> dict[str, Any]:
+        """TRL's settings for rollouts and the batches they come in; raises ConfigError."""
+        from accelerate import PartialState
+
+        processes = PartialState().num_processes
+        if self.tasks_per_step % processes:
+            raise ConfigError(
+                f"tasks_per_step is {self.tasks_per_step}, which {processes} processes cannot share"
+                f" in whole tasks: use a multiple of {processes}"
+            )
+        local = self.tasks_per_step * per_visit * self.rollouts // processes
+        micro = self.micro_batch or local
+        if local % micro:
+            raise ConfigError(f"micro_batch {micro} does not divide a step's {local} completions")
+        return {
+            "per_device_train_batch_size": micro,
+            "gradient_accumulation_steps": local // micro,
+            "num_generations": self.rollouts,
+            "max_completion_length": run.judge.sampling.max_new_tokens,
+            "max_steps": self.visits(run) // self.tasks_per_step,
+            "temperature": self.temperature,
+            "beta": self.kl,
+            "shuffle_dataset": False,  # `layout` did, without parting siblings
+        }
+
+
+def check_batch_shape(config: Any, per_visit: int) -> None:
+    """Raise ConfigError unless every process's share of a batch holds whole tasks."""
+    share = config.per_device_train_batch_size * config.steps_per_generation
+    needed = per_visit * config.num_generations
+    if share % needed or config.shuffle_dataset:
+        raise ConfigError(
+            f"each process would get {share} completions at a time, but a task has {per_visit}"
+            f" presentations x {config.num_generations} rollouts = {needed} that must stay together"
+            " (and shuffle_dataset must be off): change tasks_per_step, rollouts or the options"
+        )
+
+
+def shuffled(tasks: Sequence[JudgmentTask], seed: int) -> Iterator[JudgmentTask]:
+    """The tasks again and again, each time in another order."""
+    generator = random.Random(seed)
+    while True:
+        yield from generator.sample(tasks, len(tasks))
+
+
+def prompts(
+    run: Run, tokenizer: PreTrainedTokenizerBase, shown: Sequence[Presentation], per_visit: int
+) -> Dataset:
+    """What TRL samples from; `row` and `visit` lead a completion back to its task."""
+    from datasets import Dataset
+
+    reserved = reserved_tokens(tokenizer)
+    asked = [messages(question(run.judge.format, one, reserved)) for one in shown]
+    rows = list(range(len(shown)))
+    visits = [row // per_visit for row in rows]
+    return Dataset.from_dict({"prompt": asked, "row": rows, "visit": visits})
+
+
+def decode(tokenizer: PreTrainedTokenizerBase, ids: Sequence[int]) -> Completion:
+    """A sampled completion as an engine would have returned it."""
+    ended = bool(ids) and ids[-1] == tokenizer.eos_token_id
+    return Completion(
+        text=str(tokenizer.decode(list(ids), skip_special_tokens=True)),
+        finish_reason="stop" if ended else "length",
+        completion_tokens=len(ids),
+    )
+
+
+Example = tuple[Conversation, str]
+
+
+def sft_trainer(
+    model: PreTrainedModel,
+    tokenizer: PreTrainedTokenizerBase,
+    examples: Sequence[Example],
+    arguments: dict[str, Any],
+    batch_size: int,
+    peft: Any = None,
+) -> Any:
+    """A TRL trainer on (conversation, answer) examples, with loss on the answers."""
+    from datasets import Dataset
+    from trl import SFTConfig, SFTTrainer
+
+    config = SFTConfig(
+        per_device_train_batch_size=batch_size,
+        dataset_kwargs={"skip_prepare_dataset": True},  # the tokens an engine would use, not TRL's
+        **arguments,
+    )
+    rows = [example_tokens(tokenizer, *example) for example in examples]
+    return SFTTrainer(
+        model=model, args=config, processing_class=tokenizer, peft_config=peft,
+        train_dataset=Dataset.from_list(rows),
+    )  # fmt: skip
+
+
+def example_tokens(
+    tokenizer: PreTrainedTokenizerBase, asked: Conversation, answer: str
+) -> dict[str, list[int]]:
+    """Token ids and labels of one example, up to and with the end-of-turn token."""
+    prompt = encode_chat(tokenizer, asked)
+    written = list(tokenizer(answer, add_special_tokens=False)["input_ids"])
+    written.append(tokenizer.eos_token_id)
+    return {"input_ids": prompt + written, "labels": [-100] * len(prompt) + written}
+
+
+def save_trained(
+    run: Run, model: PreTrainedModel, tokenizer: PreTrainedTokenizerBase, directory: Path
+) -> None:
+    """Save as a judge: adapters merged, weights, tokenizer and the run that made it."""
+    from j1sdk.config import save_judge
+
+    merged = model.merge_and_unload() if hasattr(model, "merge_and_unload") else model
+    engine = Transformers.around(merged, tokenizer)
+    save_judge(run.judge.model_copy(update={"engine": engine}), directory, run)
