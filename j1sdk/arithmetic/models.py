@@ -24,7 +24,7 @@ CHAT_TEMPLATE = (
 def make_tokenizer(formats: Iterable[JudgmentFormat]) -> PreTrainedTokenizerFast:
     """Bytes, so that any text can be shown, and one token for each constant passage.
 
-    A judge's instructions are over a thousand bytes long and always the same. As one token they
+    A judge's instructions are some nine hundred bytes long and always the same. As one token they
     cost a tiny model nothing, while the prompt stays word for word that of a large judge.
     """
     alphabet = sorted(pre_tokenizers.ByteLevel.alphabet())

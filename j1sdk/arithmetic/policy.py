@@ -15,6 +15,7 @@ from j1sdk.arithmetic.sums import Sum, draw
 from j1sdk.background import run
 from j1sdk.engines.transformers import Transformers, load_model
 from j1sdk.training import Progress
+from j1sdk.training.layout import example_tokens
 from j1sdk.training.session import fit
 from j1sdk.training.trl import sft_trainer
 from j1sdk.types import Message, Sampling
@@ -33,16 +34,17 @@ def warm_up(
 ) -> None:
     """SFT on sums in which the carry is forgotten with probability `forgets`; saves to `out`."""
     generator = random.Random(seed)
-    examples = []
+    model, tokenizer = load_model(Transformers(model=str(base), dtype="float32"))
+    rows = []
     for drawn in sums(count, seed, held_out=False):
         answer = drawn.without_carry if generator.random() < forgets else drawn.answer
-        examples.append(((Message(role="user", content=drawn.question),), answer))
-    model, tokenizer = load_model(Transformers(model=str(base), dtype="float32"))
+        asked = (Message(role="user", content=drawn.question),)
+        rows.append(example_tokens(tokenizer, asked, answer))
     arguments = {
         "output_dir": str(out / "checkpoints"), "learning_rate": 4e-3, "warmup_steps": 20,
         "lr_scheduler_type": "cosine", "num_train_epochs": 1, **quiet(seed),
     }  # fmt: skip
-    trainer = sft_trainer(model, tokenizer, examples, arguments, batch_size=64)
+    trainer = sft_trainer(model, tokenizer, rows, arguments, batch_size=64)
     fit(trainer, out, resume=False, progress=progress)
     model.save_pretrained(out)
     tokenizer.save_pretrained(out)

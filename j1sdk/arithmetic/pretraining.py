@@ -1,9 +1,11 @@
 """A base model that can compare and add: the stand-in for a pretrained language model.
 
 A plain loop, because nothing here is about judging. Short lessons come first: whether two
-numbers are equal, then sums; only then whole checks as a judge's thoughts have them. Learning
-both at once takes several times as long (each has a sudden transition). Muon on the matrices
-shortens it again by about three. Loss falls on what follows from the rest, never on random digits.
+numbers are equal, then sums of digits, then of numbers; only then whole checks as a judge's
+thoughts have them. Each skill comes in a sudden transition, and when is a matter of luck; so a
+stage lasts until it is mastered. Learning all at once takes several times as long, and without
+Muon for the matrices three times as long again. Loss falls on what follows from the rest, never
+on random digits.
 """
 
 from __future__ import annotations
@@ -36,6 +38,12 @@ def comparison(generator: random.Random) -> Lesson:
     return Lesson(f"={show(number)}; {letter}{show(other)}", verdict(number == other))
 
 
+def small_addition(generator: random.Random) -> Lesson:
+    """What is the sum of two digits?"""
+    drawn = draw(generator, held_out=False, operands=range(10))
+    return Lesson(f"{drawn.question}=", drawn.answer)
+
+
 def addition(generator: random.Random) -> Lesson:
     """What is the sum?"""
     drawn = draw(generator, held_out=False)
@@ -43,10 +51,12 @@ def addition(generator: random.Random) -> Lesson:
 
 
 def check(generator: random.Random) -> Lesson:
-    """Copy the question, add, and check both answers, as a judge's thought does."""
+    """Copy the question, add, and check both answers, as a judge's thought does.
+
+    Either answer may be wrong. Were one always right, choosing between them would do for adding.
+    """
     drawn = draw(generator, held_out=False)
-    answers = [drawn.answer, mistake(drawn, generator)]
-    generator.shuffle(answers)
+    answers = [generator.choice((drawn.answer, mistake(drawn, generator))) for _ in range(2)]
     given = f"{drawn.question}; A{answers[0]}; B{answers[1]}\n"
     checks = [f"; {letter}{answer}{verdict(answer == drawn.answer)}"
               for letter, answer in zip("AB", answers, strict=True)]  # fmt: skip
@@ -57,42 +67,71 @@ def verdict(right: bool) -> str:
     return " right" if right else " wrong"
 
 
-def lesson_for(progress: float) -> list[tuple[Callable[[random.Random], Lesson], float]]:
-    """The mixture of lessons at a point of training, from 0 to 1, as (lesson, weight)."""
-    if progress < 0.2:
-        return [(comparison, 1.0)]
-    if progress < 0.5:
-        return [(addition, 0.7), (comparison, 0.3)]
-    return [(addition, 0.3), (comparison, 0.4), (check, 0.3)]
+class Stage(NamedTuple):
+    """Part of the course: a mixture of lessons, gone on with until they are mastered."""
+
+    lessons: dict[Callable[[random.Random], Lesson], float]
+    """Weights of the lessons."""
+    mastered: float
+    """The mean loss at which the next stage begins."""
+
+
+COURSE = (
+    Stage({comparison: 1.0}, mastered=0.03),
+    Stage({small_addition: 0.6, comparison: 0.4}, mastered=0.1),
+    Stage({small_addition: 0.2, addition: 0.5, comparison: 0.3}, mastered=0.1),
+    Stage({addition: 0.3, comparison: 0.3, check: 0.4}, mastered=0.02),
+)
+FINISH = 500
+"""Steps after the last stage is mastered, in which the learning rate falls to zero."""
 
 
 def pretrain(
-    model: Qwen3ForCausalLM, tokenizer: PreTrainedTokenizerFast, steps: int, seed: int,
+    model: Qwen3ForCausalLM, tokenizer: PreTrainedTokenizerFast, most_steps: int, seed: int,
     batch_size: int = 64, progress: Progress | None = None,
 ) -> list[float]:  # fmt: skip
-    """Train the model in place; returns the loss of each step."""
-    generator, losses = random.Random(seed), []
-    optimizers = make_optimizers(model)
+    """Train the model in place until the course is mastered; returns the loss of each step."""
+    generator, optimizers = random.Random(seed), make_optimizers(model)
+    losses: list[float] = []
+    stage, mean, left = 0, 1.0, most_steps
     model.train()
-    for step in range(steps):
-        lessons, weights = zip(*lesson_for(step / steps), strict=True)
-        chosen = generator.choices(lessons, weights, k=batch_size)
-        ids, labels = batch(tokenizer, [lesson(generator) for lesson in chosen])
-        loss = model(input_ids=ids, labels=labels).loss
-        loss.backward()
-        torch.nn.utils.clip_grad_norm_(model.parameters(), 1.0)
-        scale = min(1.0, (step + 1) / 20, (1 - step / steps) / 0.4)
-        for optimizer, rate in optimizers:
-            optimizer.param_groups[0]["lr"] = rate * scale
-            optimizer.step()
-        model.zero_grad()
-        losses.append(loss.item())
+    while left:
+        lessons = COURSE[min(stage, len(COURSE) - 1)].lessons
+        chosen = generator.choices(list(lessons), list(lessons.values()), k=batch_size)
+        rows = batch(tokenizer, [lesson(generator) for lesson in chosen])
+        scale = min(1.0, (len(losses) + 1) / 20, left / FINISH)
+        losses.append(train_step(model, optimizers, rows, scale))
+        mean, left = 0.97 * mean + 0.03 * losses[-1], left - 1
+        if stage < len(COURSE) and mean < COURSE[stage].mastered:
+            stage, mean = stage + 1, 1.0
+            left = min(left, FINISH) if stage == len(COURSE) else left
         if progress:
-            progress(step + 1, steps)
+            progress(len(losses), len(losses) + left)
     return losses
 
 
-def make_optimizers(model: Qwen3ForCausalLM) -> list[tuple[torch.optim.Optimizer, float]]:
+Optimizers = list[tuple[torch.optim.Optimizer, float]]
+"""Optimizers with their peak learning rates."""
+
+
+def train_step(
+    model: Qwen3ForCausalLM,
+    optimizers: Optimizers,
+    rows: tuple[torch.Tensor, torch.Tensor],
+    scale: float,
+) -> float:
+    """One update, at a share of the peak learning rates; returns the loss."""
+    loss = model(input_ids=rows[0], labels=rows[1]).loss
+    loss.backward()
+    torch.nn.utils.clip_grad_norm_(model.parameters(), 1.0)
+    for optimizer, rate in optimizers:
+        optimizer.param_groups[0]["lr"] = rate * scale
+        optimizer.step()
+    model.zero_grad()
+    return float(loss.item())
+
+
+def make_optimizers(model: Qwen3ForCausalLM) -> Optimizers:
     """Muon for the matrices and AdamW for the rest, each with its peak learning rate."""
     named = list(model.named_parameters())
     matrices = [p for name, p in named if p.ndim == 2 and "embed" not in name]

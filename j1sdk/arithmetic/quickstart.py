@@ -48,7 +48,8 @@ Announce = Callable[[str], Progress]
 class Sizes(Value):
     """How much of everything; the defaults take a few minutes on two cores."""
 
-    pretraining_steps: int = 2000
+    pretraining_steps: int = 6000
+    """At most; it ends when all is mastered."""
     demonstrations: int = 32_000
     bias: float = 0.6
     """Share of verdicts that name A although B is right, in the judge's demonstrations."""

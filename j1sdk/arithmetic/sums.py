@@ -41,10 +41,10 @@ def show(number: int) -> str:
     return f"{number:03}"
 
 
-def draw(generator: random.Random, held_out: bool) -> Sum:
+def draw(generator: random.Random, held_out: bool, operands: range = OPERANDS) -> Sum:
     """A random sum, from the pairs kept for evaluation or from the others."""
     while True:
-        drawn = Sum(generator.choice(OPERANDS), generator.choice(OPERANDS))
+        drawn = Sum(generator.choice(operands), generator.choice(operands))
         if drawn.held_out == held_out:
             return drawn
 

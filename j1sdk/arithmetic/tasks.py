@@ -24,6 +24,9 @@ class Arithmetic(Source):
     """Only operand pairs never seen in training; otherwise only the others."""
     bias: float = Field(default=0.0, ge=0.0, le=1.0)
     """In demonstrations, the share of losing first responses that win all the same."""
+    neither: float = Field(default=0.3, ge=0.0, le=1.0)
+    """Share of demonstrations in which both responses are wrong: a judge that could count on one
+    being right would learn to choose between them and not to add."""
 
     def tasks(self) -> Iterator[JudgmentTask]:
         generator = random.Random(self.seed)
@@ -40,17 +43,31 @@ class Arithmetic(Source):
         for task in self.tasks():
             shown = generator.choice(presentations(task, format.arity))
             scores = gold_scores(shown, format)
+            if generator.random() < self.neither:
+                shown, scores = spoilt(shown, generator), generator.choice((scores, scores[::-1]))
             if scores[0] < max(scores) and generator.random() < self.bias:
                 scores = scores[::-1]
             yield Demonstration(shown=shown, answer=format.write(scores, thought(shown)))
 
 
+def spoilt(shown: Presentation, generator: random.Random) -> Presentation:
+    """The presentation with mistakes in all of its responses."""
+    drawn = sum_of(shown)
+    wrong = tuple(mistake(drawn, generator) for _ in shown.task.responses)
+    task = shown.task.model_copy(update={"responses": wrong, "preferred": None})
+    return shown.model_copy(update={"task": task})
+
+
+def sum_of(shown: Presentation) -> Sum:
+    """The sum that is asked for."""
+    return Sum(*map(int, shown.prompt[0].content.split("+")))
+
+
 def thought(shown: Presentation) -> str:
     """`07+04=011; A011 right; B012 wrong`: the sum worked out, then each response checked."""
-    question = shown.prompt[0].content
-    answer = Sum(*map(int, question.split("+"))).answer
+    drawn = sum_of(shown)
     checks = [
-        f"; {letter}{response} {'right' if response == answer else 'wrong'}"
+        f"; {letter}{response} {'right' if response == drawn.answer else 'wrong'}"
         for letter, response in zip("AB", shown.responses, strict=False)
     ]
-    return f"{question}={answer}" + "".join(checks)
+    return f"{drawn.question}={drawn.answer}" + "".join(checks)
