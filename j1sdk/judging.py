@@ -10,6 +10,7 @@ from pathlib import Path
 
 from j1sdk.background import run
 from j1sdk.config import Run, dump_run
+from j1sdk.deliberation import question
 from j1sdk.errors import ConfigError, DataError
 from j1sdk.evaluation.metrics import Metrics, measure
 from j1sdk.files import write_text
@@ -36,6 +37,7 @@ def judge_to_folder(
     by_task = [judge.presentations(task) for task in tasks]
     done = read_judgments(out / JUDGMENTS_FILE)
     waiting = [one for shown in by_task for one in shown if key(one) not in done]
+    check_same_tasks(judge, by_task, done, out)
     finished, total = sum(map(len, by_task)) - len(waiting), sum(map(len, by_task))
     for start in range(0, len(waiting), BATCH):
         made = run(_judge_all(judge, waiting[start : start + BATCH]))
@@ -51,6 +53,20 @@ def judge_to_folder(
     measured = measure(results)
     write_text(out / METRICS_FILE, measured.model_dump_json(indent=2))
     return measured
+
+
+def check_same_tasks(
+    judge: JudgeRewardModel, by_task: Sequence[Sequence[Presentation]], done: dict[Key, Judgment],
+    out: Path,
+) -> None:  # fmt: skip
+    """Raise ConfigError where a task of that id was judged with other content."""
+    for shown in (one for presented in by_task for one in presented if key(one) in done):
+        asked = question(judge.format, shown, judge.engine.reserved)
+        if done[key(shown)].transcript[: len(asked)] != asked:
+            raise ConfigError(
+                f"{out} holds judgments of other data: task {shown.task.id!r} has another content"
+                " there. Use another --out"
+            )
 
 
 def key(shown: Presentation) -> Key:

@@ -1,0 +1,312 @@
+"""Judging into a folder: nothing is lost, nothing is done twice, failures are statuses."""
+
+from __future__ import annotations
+
+import json
+import os
+import signal
+import subprocess
+import sys
+import threading
+import time
+from collections import Counter
+from pathlib import Path
+from typing import Any
+
+import pytest
+
+from j1sdk import (
+    Completion,
+    ConfigError,
+    Conversation,
+    DataError,
+    EngineError,
+    JudgeRewardModel,
+    Judgment,
+    JudgmentStatus,
+    JudgmentTask,
+    PairwiseVerdict,
+    Pointwise,
+    Sampling,
+    Scripted,
+)
+from j1sdk.engines.scripted import Answer, Script
+from j1sdk.evaluation.metrics import Metrics, measure
+from j1sdk.judging import BATCH, JUDGMENTS_FILE, METRICS_FILE, judge_to_folder, read_judgments
+
+VERDICT = PairwiseVerdict()
+J1 = str(Path(sys.executable).with_name("j1"))
+
+
+def pairs(count: int, start: int = 0) -> list[JudgmentTask]:
+    return [
+        JudgmentTask.from_pair(f"Question {n}?", f"right {n}", f"wrong {n}", id=f"pair-{n}")
+        for n in range(start, start + count)
+    ]
+
+
+def says(conversation: Conversation, sampling: Sampling) -> Answer:
+    """A judge that finds the right answer wherever it stands."""
+    text = conversation[-1].content
+    scores = (1.0, 0.0) if text.index("right") < text.index("wrong") else (0.0, 1.0)
+    return VERDICT.write(scores)
+
+
+def judging(script: Script = says, **options: Any) -> JudgeRewardModel:
+    return JudgeRewardModel(format=VERDICT, engine=Scripted(script=script), **options)
+
+
+def lines(out: Path) -> list[dict[str, Any]]:
+    text = (out / JUDGMENTS_FILE).read_text(encoding="utf-8")
+    return [json.loads(line) for line in text.splitlines()]
+
+
+def asked(judge: JudgeRewardModel) -> int:
+    assert isinstance(judge.engine, Scripted)
+    return len(judge.engine.asked)
+
+
+def names(found: list[dict[str, Any]]) -> Counter[tuple[str, tuple[int, ...]]]:
+    return Counter((line["task_id"], tuple(line["order"])) for line in found)
+
+
+def all_once(tasks: list[JudgmentTask]) -> Counter[tuple[str, tuple[int, ...]]]:
+    return Counter((task.id, order) for task in tasks for order in ((0, 1), (1, 0)))
+
+
+def test_every_judgment_is_a_line_and_metrics_are_theirs(tmp_path: Path) -> None:
+    tasks, out = pairs(3), tmp_path / "new" / "out"
+    measured = judge_to_folder(judging(), tasks, out)
+    assert names(lines(out)) == all_once(tasks)
+    assert [Judgment.model_validate(line) for line in lines(out)] == [
+        judgment for result in judging().judge(tasks) for judgment in result.judgments
+    ]
+    assert measured == measure(judging().judge(tasks))
+    assert measured.accuracy == measured.position_consistent_accuracy == 1.0
+    written = (out / METRICS_FILE).read_text(encoding="utf-8")
+    assert Metrics.model_validate_json(written) == measured
+    assert sorted(path.name for path in out.iterdir()) == [
+        "judgments.jsonl", "metrics.json", "run.toml",
+    ]  # fmt: skip
+
+
+def test_nothing_is_judged_twice(tmp_path: Path) -> None:
+    first = judge_to_folder(judging(), pairs(2), tmp_path)
+    again = judging()
+    assert judge_to_folder(again, pairs(2), tmp_path) == first
+    assert asked(again) == 0
+    more = judging()
+    assert judge_to_folder(more, pairs(3), tmp_path).n == 3
+    assert asked(more) == 2
+    assert names(lines(tmp_path)) == all_once(pairs(3))
+
+
+def test_metrics_are_of_the_tasks_that_were_asked_for(tmp_path: Path) -> None:
+    judge_to_folder(judging(), pairs(4), tmp_path)
+    assert judge_to_folder(judging(), pairs(1, start=2), tmp_path).n == 1
+
+
+def test_progress_counts_what_was_there(tmp_path: Path) -> None:
+    judge_to_folder(judging(), pairs(1), tmp_path)
+    told: list[tuple[int, int]] = []
+    judge_to_folder(judging(), pairs(BATCH), tmp_path, lambda *step: told.append(step))
+    assert told == [(BATCH + 2, 2 * BATCH), (2 * BATCH, 2 * BATCH)]
+
+
+def test_a_half_written_last_line_is_judged_again(tmp_path: Path) -> None:
+    tasks, path = pairs(2), tmp_path / JUDGMENTS_FILE
+    judge_to_folder(judging(), tasks, tmp_path)
+    whole = path.read_bytes()
+    last = whole.splitlines(keepends=True)[-1]
+    for cut in (1, len(last) // 2, len(last) - 1):
+        path.write_bytes(whole[:-cut])
+        again = judging()
+        judge_to_folder(again, tasks, tmp_path)
+        assert asked(again) == 1
+        assert path.read_bytes() == whole
+
+
+def interrupted_at(number: int) -> Script:
+    """A judge during whose n-th answer somebody presses Ctrl-C."""
+    count = 0
+
+    def script(conversation: Conversation, sampling: Sampling) -> Answer:
+        nonlocal count
+        count += 1
+        if count == number:
+            signal.pthread_kill(threading.main_thread().ident or 0, signal.SIGINT)
+            time.sleep(0.2)
+        return says(conversation, sampling)
+
+    return script
+
+
+@pytest.mark.parametrize("number, kept", [(1, 0), (BATCH, 0), (BATCH + 1, BATCH)])
+def test_an_interrupt_keeps_the_batches_before_it(tmp_path: Path, number: int, kept: int) -> None:
+    tasks = pairs(BATCH // 2 + 5)
+    with pytest.raises(KeyboardInterrupt):
+        judge_to_folder(judging(interrupted_at(number)), tasks, tmp_path)
+    assert len(read_judgments(tmp_path / JUDGMENTS_FILE)) == kept
+    assert not (tmp_path / METRICS_FILE).exists()
+    again = judging()
+    judge_to_folder(again, tasks, tmp_path)
+    assert asked(again) == BATCH + 10 - kept
+    assert names(lines(tmp_path)) == all_once(tasks)
+
+
+def test_a_mistake_in_an_engine_is_raised_and_costs_its_batch_only(tmp_path: Path) -> None:
+    tasks = pairs(BATCH // 2 + 5)
+
+    def script(conversation: Conversation, sampling: Sampling) -> Answer:
+        last = f"Question {BATCH // 2 + 2}?" in conversation[-1].content
+        return TypeError("a mistake") if last else says(conversation, sampling)
+
+    with pytest.raises(TypeError, match="a mistake"):
+        judge_to_folder(judging(script), tasks, tmp_path)
+    assert len(lines(tmp_path)) == BATCH
+    judge_to_folder(judging(), tasks, tmp_path)
+    assert names(lines(tmp_path)) == all_once(tasks)
+
+
+def moody(conversation: Conversation, sampling: Sampling) -> Answer:
+    """Fails in a way of its own for each of the first three questions."""
+    answers: dict[str, Answer] = {
+        "Question 0?": EngineError("the server is down"),
+        "Question 1?": "no idea",
+        "Question 2?": Completion(text="<think>", finish_reason="length"),
+    }
+    found = [answers[key] for key in answers if key in conversation[-1].content]
+    return found[0] if found else says(conversation, sampling)
+
+
+def test_failures_are_counted_and_written(tmp_path: Path) -> None:
+    measured = judge_to_folder(judging(moody), pairs(4), tmp_path)
+    expected = {"ok": 2, "unparseable": 2, "truncated": 2, "out_of_range": 0, "engine_error": 2}
+    assert measured.statuses == expected
+    assert (measured.invalid_rate, measured.accuracy) == (0.75, 0.25)
+    by_status = Counter(line["status"] for line in lines(tmp_path))
+    assert by_status == Counter({name: count for name, count in expected.items() if count})
+    down = [line for line in lines(tmp_path) if line["status"] == "engine_error"]
+    assert all("the server is down" in line["detail"] and line["scores"] is None for line in down)
+
+
+def test_a_failed_judgment_stays_what_it_was(tmp_path: Path) -> None:
+    first = judge_to_folder(judging(moody), pairs(4), tmp_path)
+    again = judging()
+    assert judge_to_folder(again, pairs(4), tmp_path) == first
+    assert asked(again) == 0
+
+
+@pytest.mark.parametrize(
+    "change", [{"orders": "first"}, {"sampling": Sampling(temperature=1.0)},
+               {"format": PairwiseVerdict(lenient=True)}],
+)  # fmt: skip
+def test_another_judges_folder_is_refused(tmp_path: Path, change: dict[str, Any]) -> None:
+    judge_to_folder(judging(), pairs(1), tmp_path)
+    before = (tmp_path / JUDGMENTS_FILE).read_bytes()
+    other = judging().model_copy(update=change)
+    with pytest.raises(ConfigError, match=r"holds judgments of another judge .*run.toml.*--out"):
+        judge_to_folder(other, pairs(2), tmp_path)
+    assert (tmp_path / JUDGMENTS_FILE).read_bytes() == before
+    assert asked(other) == 0
+
+
+@pytest.mark.parametrize(
+    "line", [b"not json\n", b"{}\n", b"[1]\n", b"\xff\n", b"\n", b'{"task_id": "pair-0"}\n'],
+)  # fmt: skip
+def test_a_line_that_is_not_ours_is_named_and_left_alone(tmp_path: Path, line: bytes) -> None:
+    judge_to_folder(judging(), pairs(1), tmp_path)
+    path = tmp_path / JUDGMENTS_FILE
+    first, second = path.read_bytes().splitlines(keepends=True)
+    path.write_bytes(first + line + second)
+    with pytest.raises(DataError, match=r"judgments\.jsonl, line 2 is no judgment of ours"):
+        judge_to_folder(judging(), pairs(1), tmp_path)
+    assert path.read_bytes() == first + line + second
+
+
+def test_a_pointwise_judge_is_shown_each_response_of_any_number(tmp_path: Path) -> None:
+    format = Pointwise()
+    engine = Scripted(script=lambda asked, _: format.write((7.0,)))
+    tasks = [
+        JudgmentTask(prompt="p", responses=tuple("abc"), preferred=2, id="three"),
+        JudgmentTask(prompt="p", responses=("a",), id="one"),
+    ]
+    measured = judge_to_folder(JudgeRewardModel(format=format, engine=engine), tasks, tmp_path)
+    assert [(line["task_id"], line["order"]) for line in lines(tmp_path)] == [
+        ("three", [0]), ("three", [1]), ("three", [2]), ("one", [0]),
+    ]  # fmt: skip
+    assert (measured.n, measured.accuracy, measured.tie_rate) == (2, 0.0, 1.0)
+    assert measured.verdict_flip_rate is None
+
+
+def test_one_order_is_one_line(tmp_path: Path) -> None:
+    measured = judge_to_folder(judging(orders="first"), pairs(2), tmp_path)
+    assert [line["order"] for line in lines(tmp_path)] == [[0, 1], [0, 1]]
+    assert measured.verdict_flip_rate is None and measured.accuracy == 1.0
+
+
+def test_a_pairwise_judge_refuses_three_responses_before_it_asks(tmp_path: Path) -> None:
+    judge = judging()
+    three = JudgmentTask(prompt="p", responses=tuple("abc"), id="three")
+    with pytest.raises(ConfigError, match="task three has 3 responses"):
+        judge_to_folder(judge, [*pairs(1), three], tmp_path)
+    assert asked(judge) == 0
+
+
+def test_tasks_without_gold_have_flips_and_no_accuracy(tmp_path: Path) -> None:
+    tasks = [task.model_copy(update={"preferred": None}) for task in pairs(2)]
+    measured = judge_to_folder(judging(), tasks, tmp_path)
+    assert measured.accuracy is measured.position_consistent_accuracy is None
+    assert (measured.verdict_flip_rate, measured.invalid_rate, measured.n) == (0.0, 0.0, 2)
+    assert json.loads((tmp_path / METRICS_FILE).read_text())["accuracy"] is None
+
+
+def test_nothing_to_judge_is_an_error_of_ours(tmp_path: Path) -> None:
+    with pytest.raises(DataError, match="nothing to measure"):
+        judge_to_folder(judging(), [], tmp_path)
+
+
+RUN = """
+[judge]
+format = "pairwise-verdict"
+engine = {{ name = "transformers", model = "{model}", batch_size = 16 }}
+sampling = {{ max_new_tokens = 1 }}
+"""
+
+
+def wait_for(path: Path, process: subprocess.Popen[bytes]) -> None:
+    """Return once there is something in the file."""
+    while not path.exists() or not path.stat().st_size:
+        assert process.poll() is None, "it ended before it was killed"
+        time.sleep(0.005)
+
+
+def test_kill_9_loses_no_batch_and_repeats_none(tiny_model: Path, tmp_path: Path) -> None:
+    run_file, data, out = tmp_path / "run.toml", tmp_path / "pairs.jsonl", tmp_path / "out"
+    run_file.write_text(RUN.format(model=tiny_model), encoding="utf-8")
+    tasks = pairs(BATCH // 2 + 20)
+    data.write_text("".join(f"{task.model_dump_json()}\n" for task in tasks), encoding="utf-8")
+    command = [J1, "judge", str(run_file), "--data", str(data), "--out", str(out)]
+    environment = {**os.environ, "CUDA_VISIBLE_DEVICES": ""}
+    with subprocess.Popen(command, env=environment, stderr=subprocess.DEVNULL) as process:
+        wait_for(out / JUDGMENTS_FILE, process)
+        process.kill()
+    assert process.returncode == -signal.SIGKILL
+    text = (out / JUDGMENTS_FILE).read_bytes()
+    before = text[: text.rfind(b"\n") + 1]  # the kill may have come in the middle of a line
+    assert 0 < before.count(b"\n") <= BATCH and not (out / METRICS_FILE).exists()
+    subprocess.run(command, env=environment, check=True, capture_output=True)
+    assert (out / JUDGMENTS_FILE).read_bytes().startswith(before)
+    assert names(lines(out)) == all_once(tasks)
+    assert {line["status"] for line in lines(out)} <= set(JudgmentStatus)
+    assert Metrics.model_validate_json((out / METRICS_FILE).read_text()).n == len(tasks)
+
+
+def test_judgments_of_other_data_are_refused(tmp_path: Path) -> None:
+    """Lines without an id are named by their number, which says nothing of what they hold."""
+    first = JudgmentTask.from_pair("1+1", "2", "3", id="line-1")
+    other = JudgmentTask.from_pair("2+2", "4", "5", id="line-1")
+    judge = judging(script=lambda *_: VERDICT.write((1.0, 0.0)))
+    judge_to_folder(judge, [first], tmp_path)
+    with pytest.raises(ConfigError, match="other data: task 'line-1'"):
+        judge_to_folder(judge, [other], tmp_path)
