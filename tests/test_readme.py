@@ -1,0 +1,71 @@
+"""What the README shows is what happens."""
+
+from __future__ import annotations
+
+import os
+import re
+import shlex
+import subprocess
+import sys
+import tomllib
+from pathlib import Path
+
+import pytest
+from click.testing import CliRunner
+
+from j1sdk.cli import j1
+from j1sdk.config import build_run
+from j1sdk.host import Host
+
+ROOT = Path(__file__).parent.parent
+README = (ROOT / "README.md").read_text(encoding="utf-8")
+COMMANDS = [line.split("#")[0].strip() for line in re.findall(r"^    (j1 .*)$", README, re.M)]
+
+
+def blocks(language: str) -> list[str]:
+    return re.findall(rf"^```{language}\n(.*?)^```", README, re.M | re.S)
+
+
+@pytest.mark.parametrize("number", range(len(blocks("python"))))
+def test_a_python_block_runs(number: int, quickstart_home: Path) -> None:
+    program = blocks("python")[number]
+    done = subprocess.run(
+        [sys.executable, "-c", program], cwd=quickstart_home, capture_output=True, text=True,
+        env={**os.environ, "HF_HUB_OFFLINE": "1"}, check=False,
+    )  # fmt: skip
+    assert done.returncode == 0, done.stderr
+    for shown in re.findall(r"^print.*#.*?(\[[\d., ]+\]|\d True)", program, re.M):
+        assert shown in done.stdout
+
+
+def test_the_run_file_is_accepted() -> None:
+    described = next(tomllib.loads(block) for block in blocks("toml") if "[judge]" in block)
+    run = build_run(described)
+    assert run.train is not None
+    run.train.check(run)
+
+
+def test_the_plugin_registers() -> None:
+    program = next(block for block in blocks("python") if "hookimpl" in block)
+    namespace: dict[str, object] = {"__name__": "my_module"}
+    exec(program, namespace)
+    plugin = type(sys)("my_module")
+    vars(plugin).update(namespace)
+    assert Host.of(plugin).find("formats", "terse").name == "terse"
+
+
+def test_there_are_commands_to_check() -> None:
+    assert {command.split()[1] for command in COMMANDS} >= {"train", "eval", "judge", "plugins"}
+
+
+@pytest.mark.parametrize("command", COMMANDS)
+def test_a_command_has_the_options_shown(command: str) -> None:
+    name, *arguments = shlex.split(command)[1:]
+    shown = CliRunner().invoke(j1, [name, "--help"]).output
+    for option in (argument for argument in arguments if argument.startswith("--")):
+        assert option in shown
+
+
+def test_every_make_target_shown_exists() -> None:
+    targets = re.findall(r"^([a-z-]+):", (ROOT / "Makefile").read_text(encoding="utf-8"), re.M)
+    assert set(re.findall(r"^    make ([a-z-]+)$", README, re.M)) <= set(targets)
