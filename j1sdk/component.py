@@ -70,6 +70,8 @@ class Component(Value):
             if isinstance(options, dict) and isabstract(cls):
                 raise ValueError(f"no `name`: say which of the {cls.kind} is meant")
             return handler(value)
+        if not isinstance(options["name"], str):
+            raise ValueError(f"`name` should be a text, not {options['name']!r}")
         rest = {key: option for key, option in options.items() if key != "name"}
         if options["name"] == getattr(cls, "name", None):
             return handler(rest)

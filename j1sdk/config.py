@@ -31,6 +31,7 @@ from pydantic import SerializeAsAny, ValidationError
 from j1sdk.component import Catalogue, Value
 from j1sdk.data import Source
 from j1sdk.errors import ConfigError, explain
+from j1sdk.files import write_text
 from j1sdk.host import host
 from j1sdk.judge import JudgeRewardModel
 from j1sdk.training import Trainer
@@ -62,7 +63,7 @@ def read_run(path: Path, catalogue: Catalogue | None = None) -> Run:
         raise ConfigError(f"cannot read {path}: {error.strerror or error}") from error
     except (tomllib.TOMLDecodeError, UnicodeDecodeError) as error:
         raise ConfigError(f"{path} is not TOML: {error}") from error
-    return build_run(relative_to(path.parent, described), str(path), catalogue)
+    return build_run(relative_to(path.parent.absolute(), described), str(path), catalogue)
 
 
 def open_run(path: Path) -> Run:
@@ -114,7 +115,7 @@ def save_judge(judge: JudgeRewardModel, directory: Path, run: Run | None = None)
         engine = engine.model_copy(update={"model": HERE})
     saved = judge.model_copy(update={"engine": engine})
     record = (run or Run(judge=saved)).model_copy(update={"judge": saved, "made_with": versions()})
-    (directory / RUN_FILE).write_text(dump_run(record), encoding="utf-8")
+    write_text(directory / RUN_FILE, dump_run(record))
 
 
 def load_judge(directory: Path, **changes: Any) -> JudgeRewardModel:

@@ -7,7 +7,7 @@ catch `Unparseable` and its kin and make a status of them.
 
 from __future__ import annotations
 
-from collections.abc import Iterable
+from collections.abc import Callable, Iterable
 
 from j1sdk.errors import EngineError, JudgmentError, OutOfRange
 from j1sdk.formats import JudgmentFormat, Reading, Turn
@@ -29,14 +29,16 @@ class Deliberation:
     turn: Turn | None
     """What to say to the judge next; None once there is a judgment."""
 
-    def __init__(self, format: JudgmentFormat, shown: Presentation, reserved: Iterable[str]):
+    def __init__(
+        self, format: JudgmentFormat, shown: Presentation, reserved: Iterable[str]
+    ) -> None:
         self._shown = shown
         quoted = quote_presentation(shown, {*format.markers, *reserved})
         self._generator = format.deliberate(quoted)
         self._transcript: Conversation = ()
         self._usage = Usage()
         self._judgment: Judgment | None = None
-        self.turn = next(self._generator)
+        self._advance(lambda: next(self._generator), cut=False)
 
     @property
     def judgment(self) -> Judgment:
@@ -51,14 +53,18 @@ class Deliberation:
             raise RuntimeError("the deliberation is over")
         self._transcript = _said(self.turn.say, completion.text)
         self._usage += completion.usage
+        cut = completion.finish_reason == "length"
+        self._advance(lambda: self._generator.send(completion), cut)
+
+    def _advance(self, step: Callable[[], Turn], cut: bool) -> None:
+        """Take the next turn, or the outcome; the one place that catches a JudgmentError."""
         try:
-            self.turn = self._generator.send(completion)
+            self.turn = step()
         except StopIteration as finished:
             self._finish(finished.value)
         except OutOfRange as error:
             self._fail(JudgmentStatus.OUT_OF_RANGE, str(error))
         except JudgmentError as error:
-            cut = completion.finish_reason == "length"
             status = JudgmentStatus.TRUNCATED if cut else JudgmentStatus.UNPARSEABLE
             self._fail(status, str(error))
 

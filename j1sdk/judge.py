@@ -119,6 +119,8 @@ class JudgeRewardModel(Value):
         A pointwise judge's score, scaled; a pairwise judge's mean win over the reference
         response in both orders. Raises ConfigError for a pairwise judge without references.
         """
+        if isinstance(prompts, str) or len(prompts) != len(responses):
+            raise ConfigError("give as many prompts as responses, in two lists")
         if self.format.arity == 1:
             return await self._score_alone(prompts, responses, references)
         if references is None:
@@ -146,6 +148,8 @@ class JudgeRewardModel(Value):
     ) -> RankedResponses:
         """Score n responses to one prompt together. Responses that are equal share a score."""
         distinct = list(dict.fromkeys(responses))
+        if not distinct:
+            raise ConfigError("there are no responses to rank")
         task = JudgmentTask(prompt=prompt, responses=tuple(distinct))
         judgments: list[Judgment] = []
 

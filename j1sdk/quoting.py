@@ -11,6 +11,7 @@ from __future__ import annotations
 
 import re
 from collections.abc import Iterable
+from functools import lru_cache
 
 from j1sdk.types import Presentation
 
@@ -37,13 +38,17 @@ def breakable(markers: Iterable[str]) -> frozenset[str]:
 
 def quote(text: str, markers: Iterable[str]) -> str:
     """`text` with no marker left in it, in any letter case."""
-    longest_first = sorted(breakable(markers), key=len, reverse=True)
-    if not longest_first:
-        return text
-    pattern = re.compile("|".join(map(re.escape, longest_first)), re.IGNORECASE)
+    pattern = _any_of(frozenset(markers))
     while (broken := pattern.sub(_with_space, text)) != text:
         text = broken  # breaking one marker can leave another that overlapped it
     return text
+
+
+@lru_cache(maxsize=64)
+def _any_of(markers: frozenset[str]) -> re.Pattern[str]:
+    """Matches any marker that can be broken, the longest first; nothing if there is none."""
+    longest_first = sorted(breakable(markers), key=len, reverse=True)
+    return re.compile("|".join(map(re.escape, longest_first)) or r"(?!)", re.IGNORECASE)
 
 
 def _with_space(match: re.Match[str]) -> str:
@@ -54,7 +59,7 @@ def _with_space(match: re.Match[str]) -> str:
 
 def quote_presentation(shown: Presentation, markers: Iterable[str]) -> Presentation:
     """The presentation with prompt, responses and reference quoted."""
-    markers, task = breakable(markers), shown.task
+    markers, task = frozenset(markers), shown.task
     prompt = [
         message.model_copy(update={"content": quote(_encodable(message.content), markers)})
         for message in task.prompt

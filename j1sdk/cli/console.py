@@ -14,9 +14,9 @@ from rich.table import Table
 
 from j1sdk.evaluation.metrics import Metrics
 
-output = Console()
+output = Console(markup=False)  # paths and strangers' errors may hold [brackets]
 """What a command was asked for."""
-messages = Console(stderr=True)
+messages = Console(stderr=True, markup=False)
 """Progress, and where things were written."""
 
 Step = Callable[[int, int], None]

@@ -6,10 +6,11 @@ from pathlib import Path
 from typing import Any
 
 import click
+from pydantic import ValidationError
 
 from j1sdk.cli.console import metrics_table, output, quiet_libraries
 from j1sdk.component import Component
-from j1sdk.errors import ConfigError
+from j1sdk.errors import ConfigError, explain
 from j1sdk.evaluation.metrics import measure
 
 
@@ -54,4 +55,7 @@ def source_of(own: Any, name: str | None, data: Path | None, options: dict[str, 
     kind: type[Component] = host().find("sources", name) if name else type(own)
     if unknown := sorted(set(given) - set(kind.model_fields)):
         raise ConfigError(f"source {kind.name!r} has no option --{unknown[0]}")
-    return kind.model_validate({**({} if name else dict(own)), **given})
+    try:
+        return kind.model_validate({**({} if name else dict(own)), **given})
+    except ValidationError as error:
+        raise ConfigError(f"source {kind.name!r}: {explain(error)[0]}") from error

@@ -13,7 +13,10 @@ from j1sdk.cli.evaluate import source_of
 @click.command()
 @click.argument("run_file", type=click.Path(path_type=Path))
 @click.option("--data", type=click.Path(path_type=Path), help="A JSON lines file of tasks.")
-@click.option("--out", type=click.Path(path_type=Path), required=True, help="Folder to write.")
+@click.option(
+    "--out", type=click.Path(path_type=Path, file_okay=False), required=True,
+    help="Folder to write.",
+)  # fmt: skip
 @click.option("--limit", type=click.IntRange(1), help="Judge only the first so many tasks.")
 def judge(run_file: Path, data: Path | None, out: Path, limit: int | None) -> None:
     """Judge every task of --data with the judge of RUN_FILE (or a saved judge's folder).

@@ -14,8 +14,11 @@ from j1sdk.evaluation.metrics import Metrics
 
 
 @click.command()
-@click.option("--out", type=click.Path(path_type=Path), default=Path("runs/quickstart"))
-@click.option("--seed", default=0, show_default=True)
+@click.option(
+    "--out", type=click.Path(path_type=Path, file_okay=False), default=Path("runs/quickstart"),
+    show_default=True, help="Folder to write.",
+)  # fmt: skip
+@click.option("--seed", default=0, show_default=True, help="Of the data and of all training.")
 @click.option("--resume", is_flag=True, help="Go on where an interrupted run in --out stopped.")
 @click.option("--small", is_flag=True, help="A fraction of the work; nothing is learnt.")
 def quickstart(out: Path, seed: int, resume: bool, small: bool) -> None:

@@ -12,7 +12,10 @@ from j1sdk.errors import ConfigError
 
 @click.command()
 @click.argument("run_file", type=click.Path(path_type=Path))
-@click.option("--out", type=click.Path(path_type=Path), required=True, help="Folder to write.")
+@click.option(
+    "--out", type=click.Path(path_type=Path, file_okay=False), required=True,
+    help="Folder to write.",
+)  # fmt: skip
 @click.option("--resume", is_flag=True, help="Go on from the last checkpoint in --out.")
 def train(run_file: Path, out: Path, resume: bool) -> None:
     """Train the judge that RUN_FILE describes, by its [data] and [train] sections.

@@ -28,7 +28,7 @@ class _Record(BaseModel):
     preferred: int | None = None
     reference: str | None = None
     subset: str | None = None
-    id: str = ""
+    id: str = Field(default="", coerce_numbers_to_str=True)
 
     @model_validator(mode="after")
     def _one_form(self) -> _Record:

@@ -53,7 +53,7 @@ class Transformers(Engine):
             return Completion(text="", finish_reason="length", prompt_tokens=len(ids))
         return await self._batcher.submit(_Request(ids, budget, sampling))
 
-    @property
+    @cached_property
     def reserved(self) -> frozenset[str]:
         return reserved_tokens(self._tokenizer)
 
@@ -151,7 +151,7 @@ class Transformers(Engine):
         ends = _as_set(self._model.generation_config.eos_token_id) | {self._tokenizer.eos_token_id}
         end = next((place for place, token in enumerate(ids) if token in ends), None)
         used = ids if end is None else ids[:end]
-        text = str(self._tokenizer.decode(used, skip_special_tokens=True))
+        text = str(self._tokenizer.decode(used, skip_special_tokens=False))
         at_string = any(stop in text for stop in request.sampling.stop)
         while at_string and used and used[-1] == self._pad:
             used.pop()
@@ -199,7 +199,11 @@ def load_model(engine: Transformers) -> tuple[PreTrainedModel, PreTrainedTokeniz
 
 def _is_path(model: str) -> bool:
     """Whether this can only be a directory: names on the hub have one slash at most."""
-    return model.startswith((os.sep, ".", "~")) or model.count(os.sep) > 1
+    return (
+        model.startswith((os.sep, ".", "~"))
+        or model.count(os.sep) > 1
+        or (os.sep in model and Path(model).parent.is_dir())
+    )
 
 
 def _with_adapter(model: PreTrainedModel, adapter: str) -> PreTrainedModel:

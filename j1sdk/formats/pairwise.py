@@ -62,7 +62,8 @@ def verdict_scores(letter: str) -> Scores:
 
 
 def verdict_letter(scores: Scores) -> str:
-    """The inverse; ValueError for a tie, which no verdict can express."""
-    if len(scores) != 2 or scores[0] == scores[1]:
-        raise ValueError(f"{scores} has no winner for a verdict")
-    return "A" if scores[0] > scores[1] else "B"
+    """The inverse; ValueError for scores that no verdict reads to, such as a tie."""
+    for letter in "AB":
+        if tuple(scores) == verdict_scores(letter):
+            return letter
+    raise ValueError(f"no verdict reads to {scores}")

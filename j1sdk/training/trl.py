@@ -8,9 +8,8 @@ side by side, so that both orders are always in one batch and no extra rollout i
 
 from __future__ import annotations
 
-import random
 from abc import abstractmethod
-from collections.abc import Iterator, Sequence
+from collections.abc import Callable, Sequence
 from functools import partial
 from itertools import islice
 from pathlib import Path
@@ -19,17 +18,25 @@ from typing import TYPE_CHECKING, Any, ClassVar
 from pydantic import Field, SerializeAsAny
 
 from j1sdk.component import Value
-from j1sdk.deliberation import question
-from j1sdk.engines.chat import encode_chat, messages, reserved_tokens
 from j1sdk.engines.transformers import Transformers, load_model
 from j1sdk.errors import ConfigError, MissingExtraError
 from j1sdk.rewards import RewardStrategy
 from j1sdk.rewards.verdict_correctness import VerdictCorrectness
 from j1sdk.training import Progress, Trainer
-from j1sdk.types import Completion, Conversation, JudgmentTask, Presentation, presentations
+from j1sdk.training.layout import (
+    Asker,
+    Example,
+    check_batch_shape,
+    context_of,
+    decode,
+    example_tokens,
+    fitting,
+    shuffled,
+    template_options,
+)
+from j1sdk.types import JudgmentTask
 
 if TYPE_CHECKING:
-    from datasets import Dataset
     from transformers import PreTrainedModel, PreTrainedTokenizerBase
 
     from j1sdk.config import Run
@@ -56,6 +63,8 @@ class TrlTrainer(Trainer):
     """Steps between checkpoints."""
     logging_steps: int = Field(default=10, ge=1)
     report_to: tuple[str, ...] = ("tensorboard",)
+    drop_long: bool = False
+    """Leave out tasks that do not fit the model's context, instead of refusing them."""
     options: dict[str, Any] = {}
     """Anything else TRL's own configuration takes, by its name there."""
 
@@ -134,14 +143,18 @@ class Sft(TrlTrainer):
         self, run: Run, model: PreTrainedModel, tokenizer: PreTrainedTokenizerBase, out: Path
     ) -> Any:
         assert run.data is not None  # `check` saw to it
-        reserved, judge = reserved_tokens(tokenizer), run.judge
-        examples = [
-            (question(judge.format, one.shown, reserved), one.answer)
-            for one in run.data.demonstrations(judge.format, run.seed)
+        shown = run.data.demonstrations(run.judge.format, run.seed)
+        asked = Asker(run.judge, tokenizer)
+        options = template_options(run.judge)
+        rows = [
+            example_tokens(tokenizer, asked.prompt(one.shown), one.answer, **options)
+            for one in shown
         ]
+        sizes = [len(row["input_ids"]) for row in rows]
+        kept = fitting(rows, sizes, context_of(run.judge, model), self.drop_long)
         length = {"max_steps": self.steps} if self.steps else {"num_train_epochs": self.epochs}
         settings = self.arguments(run, out) | length | self.options
-        return sft_trainer(model, tokenizer, examples, settings, self.batch_size, self.peft())
+        return sft_trainer(model, tokenizer, kept, settings, self.batch_size, self.peft())
 
 
 class Grpo(TrlTrainer):
@@ -176,25 +189,39 @@ class Grpo(TrlTrainer):
 
         from j1sdk.training.rollouts import Grader, reward_functions
 
-        shown = self.layout(run)
-        per_visit = len(shown) // self.visits(run)
-        settings = self.arguments(run, out) | self.sampling(run, per_visit)
-        config = GRPOConfig(**settings | self.options)
+        asked, tasks = Asker(run.judge, tokenizer), self.tasks(run, model, tokenizer)
+        visits = self.visits(len(tasks))
+        visited = islice(shuffled(tasks, run.seed), visits)
+        shown = [one for task in visited for one in run.judge.presentations(task)]
+        per_visit = len(shown) // visits
+        settings = self.arguments(run, out) | self.sampling(run, visits, per_visit) | self.options
+        config = configured(GRPOConfig, settings)
         check_batch_shape(config, per_visit)
         grader = Grader(run.judge.format, self.rewards, per_visit * config.num_generations)
         return GRPOTrainer(
             model=model,
             reward_funcs=reward_functions(grader, shown, partial(decode, tokenizer)),
             args=config,
-            train_dataset=prompts(run, tokenizer, shown, per_visit),
+            train_dataset=asked.dataset(shown, per_visit),
             processing_class=tokenizer,
             peft_config=self.peft(),
         )
 
-    def visits(self, run: Run) -> int:
-        """How many tasks are visited in all, counting repetitions; raises ConfigError."""
+    def tasks(
+        self, run: Run, model: PreTrainedModel, tokenizer: PreTrainedTokenizerBase
+    ) -> list[JudgmentTask]:
+        """The run's tasks that fit the context; raises ConfigError, DataError."""
         assert run.data is not None  # `check` saw to it
-        count = len(run.data.load())
+        tasks, asked = run.data.load(), Asker(run.judge, tokenizer)
+        room = context_of(run.judge, model) - run.judge.sampling.max_new_tokens
+        sizes = [max(map(asked.size, run.judge.presentations(task))) for task in tasks]
+        kept = fitting(tasks, sizes, room, self.drop_long)
+        if len({len(run.judge.presentations(task)) for task in kept}) > 1:
+            raise ConfigError("tasks with different numbers of responses cannot share a batch")
+        return kept
+
+    def visits(self, count: int) -> int:
+        """How many tasks are visited in all, counting repetitions; raises ConfigError."""
         steps = self.steps or int(self.epochs * count / self.tasks_per_step)
         if not count or not steps:
             raise ConfigError(
@@ -203,14 +230,7 @@ class Grpo(TrlTrainer):
             )
         return steps * self.tasks_per_step
 
-    def layout(self, run: Run) -> list[Presentation]:
-        """Presentations in training order: tasks shuffled anew for each epoch, each whole."""
-        assert run.data is not None  # `check` saw to it
-        visited = islice(shuffled(run.data.load(), run.seed), self.visits(run))
-        both, arity = run.judge.orders == "both", run.judge.format.arity
-        return [shown for task in visited for shown in presentations(task, arity, both)]
-
-    def sampling(self, run: Run, per_visit: int) -> dict[str, Any]:
+    def sampling(self, run: Run, visits: int, per_visit: int) -> dict[str, Any]:
         """TRL's settings for rollouts and the batches they come in; raises ConfigError."""
         from accelerate import PartialState
 
@@ -229,90 +249,45 @@ class Grpo(TrlTrainer):
             "gradient_accumulation_steps": local // micro,
             "num_generations": self.rollouts,
             "max_completion_length": run.judge.sampling.max_new_tokens,
-            "max_steps": self.visits(run) // self.tasks_per_step,
+            "max_steps": visits // self.tasks_per_step,
             "temperature": self.temperature,
+            "top_p": run.judge.sampling.top_p,
+            "chat_template_kwargs": template_options(run.judge),
             "beta": self.kl,
-            "shuffle_dataset": False,  # `layout` did, without parting siblings
+            "reward_weights": [reward.weight for reward in self.rewards],
+            "shuffle_dataset": False,  # `shuffled` did, without parting siblings
         }
 
 
-def check_batch_shape(config: Any, per_visit: int) -> None:
-    """Raise ConfigError unless every process's share of a batch holds whole tasks."""
-    share = config.per_device_train_batch_size * config.steps_per_generation
-    needed = per_visit * config.num_generations
-    if share % needed or config.shuffle_dataset:
-        raise ConfigError(
-            f"each process would get {share} completions at a time, but a task has {per_visit}"
-            f" presentations x {config.num_generations} rollouts = {needed} that must stay together"
-            " (and shuffle_dataset must be off): change tasks_per_step, rollouts or the options"
-        )
-
-
-def shuffled(tasks: Sequence[JudgmentTask], seed: int) -> Iterator[JudgmentTask]:
-    """The tasks again and again, each time in another order."""
-    generator = random.Random(seed)
-    while True:
-        yield from generator.sample(tasks, len(tasks))
-
-
-def prompts(
-    run: Run, tokenizer: PreTrainedTokenizerBase, shown: Sequence[Presentation], per_visit: int
-) -> Dataset:
-    """What TRL samples from; `row` and `visit` lead a completion back to its task."""
-    from datasets import Dataset
-
-    reserved = reserved_tokens(tokenizer)
-    asked = [messages(question(run.judge.format, one, reserved)) for one in shown]
-    rows = list(range(len(shown)))
-    visits = [row // per_visit for row in rows]
-    return Dataset.from_dict({"prompt": asked, "row": rows, "visit": visits})
-
-
-def decode(tokenizer: PreTrainedTokenizerBase, ids: Sequence[int]) -> Completion:
-    """A sampled completion as an engine would have returned it."""
-    ended = bool(ids) and ids[-1] == tokenizer.eos_token_id
-    return Completion(
-        text=str(tokenizer.decode(list(ids), skip_special_tokens=True)),
-        finish_reason="stop" if ended else "length",
-        completion_tokens=len(ids),
-    )
-
-
-Example = tuple[Conversation, str]
+def configured(kind: Callable[..., Any], settings: dict[str, Any]) -> Any:
+    """TRL's configuration of one kind; raises ConfigError for settings that TRL refuses."""
+    try:
+        return kind(**settings)
+    except (TypeError, ValueError) as error:
+        raise ConfigError(f"TRL does not take these settings: {error}") from error
 
 
 def sft_trainer(
     model: PreTrainedModel,
     tokenizer: PreTrainedTokenizerBase,
-    examples: Sequence[Example],
+    rows: Sequence[Example],
     arguments: dict[str, Any],
     batch_size: int,
     peft: Any = None,
 ) -> Any:
-    """A TRL trainer on (conversation, answer) examples, with loss on the answers."""
+    """A TRL trainer on rows of token ids and labels (`example_tokens`)."""
     from datasets import Dataset
     from trl import SFTConfig, SFTTrainer
 
-    config = SFTConfig(
-        per_device_train_batch_size=batch_size,
-        dataset_kwargs={"skip_prepare_dataset": True},  # the tokens an engine would use, not TRL's
-        **arguments,
-    )
-    rows = [example_tokens(tokenizer, *example) for example in examples]
+    settings = {
+        "per_device_train_batch_size": batch_size,
+        "dataset_kwargs": {"skip_prepare_dataset": True},  # an engine's tokens, not TRL's
+    }
+    config = configured(SFTConfig, settings | arguments)
     return SFTTrainer(
         model=model, args=config, processing_class=tokenizer, peft_config=peft,
-        train_dataset=Dataset.from_list(rows),
+        train_dataset=Dataset.from_list(list(rows)),
     )  # fmt: skip
-
-
-def example_tokens(
-    tokenizer: PreTrainedTokenizerBase, asked: Conversation, answer: str
-) -> dict[str, list[int]]:
-    """Token ids and labels of one example, up to and with the end-of-turn token."""
-    prompt = encode_chat(tokenizer, asked)
-    written = list(tokenizer(answer, add_special_tokens=False)["input_ids"])
-    written.append(tokenizer.eos_token_id)
-    return {"input_ids": prompt + written, "labels": [-100] * len(prompt) + written}
 
 
 def save_trained(
@@ -322,5 +297,6 @@ def save_trained(
     from j1sdk.config import save_judge
 
     merged = model.merge_and_unload() if hasattr(model, "merge_and_unload") else model
-    engine = Transformers.around(merged, tokenizer)
+    asked_for = run.judge.engine.model_dump(exclude={"name", "model", "adapter"})
+    engine = Transformers.around(merged, tokenizer, **asked_for)
     save_judge(run.judge.model_copy(update={"engine": engine}), directory, run)

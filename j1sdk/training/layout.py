@@ -1,0 +1,116 @@
+"""From tasks to what a trainer samples from: prompts, in batches that keep siblings together."""
+
+from __future__ import annotations
+
+import logging
+import random
+from collections.abc import Iterator, Sequence
+from typing import TYPE_CHECKING, Any, TypeVar
+
+from j1sdk.deliberation import question
+from j1sdk.engines.chat import encode_chat, messages, reserved_tokens
+from j1sdk.errors import ConfigError
+from j1sdk.judge import JudgeRewardModel
+from j1sdk.types import Completion, Conversation, JudgmentTask, Presentation
+
+if TYPE_CHECKING:
+    from datasets import Dataset
+    from transformers import PreTrainedModel, PreTrainedTokenizerBase
+
+logger = logging.getLogger(__name__)
+Item = TypeVar("Item")
+Example = dict[str, list[int]]
+"""`input_ids` and `labels` of one example."""
+
+
+class Asker:
+    """What a judge is asked, with the tokenizer at hand."""
+
+    def __init__(self, judge: JudgeRewardModel, tokenizer: PreTrainedTokenizerBase) -> None:
+        self._judge, self._tokenizer = judge, tokenizer
+        self._reserved = reserved_tokens(tokenizer)
+
+    def prompt(self, shown: Presentation) -> Conversation:
+        """The judge's prompt, with everything in it quoted."""
+        return question(self._judge.format, shown, self._reserved)
+
+    def size(self, shown: Presentation) -> int:
+        """Tokens of the prompt."""
+        options = template_options(self._judge)
+        return len(encode_chat(self._tokenizer, self.prompt(shown), **options))
+
+    def dataset(self, shown: Sequence[Presentation], per_visit: int) -> Dataset:
+        """What TRL samples from; `row` and `visit` lead a completion back to its task."""
+        from datasets import Dataset
+
+        rows = list(range(len(shown)))
+        columns = {
+            "prompt": [messages(self.prompt(one)) for one in shown],
+            "row": rows,
+            "visit": [row // per_visit for row in rows],
+        }
+        return Dataset.from_dict(columns)
+
+
+def template_options(judge: JudgeRewardModel) -> dict[str, Any]:
+    """Extra variables for the chat template, from the judge's engine."""
+    return dict(getattr(judge.engine, "template_options", {}))
+
+
+def context_of(judge: JudgeRewardModel, model: PreTrainedModel) -> int:
+    """Tokens of prompt and completion that fit together."""
+    own = getattr(judge.engine, "context", None)
+    return int(own or getattr(model.config, "max_position_embeddings", None) or 4096)
+
+
+def fitting(items: Sequence[Item], sizes: Sequence[int], room: int, drop: bool) -> list[Item]:
+    """The items whose size fits; raises ConfigError for others, or leaves them out and says so."""
+    long = [size for size in sizes if size > room]
+    if long and not drop:
+        raise ConfigError(
+            f"{len(long)} of {len(items)} examples do not fit: the longest has {max(long)} tokens,"
+            f" and there is room for {room}. Set drop_long = true to leave them out, or use a"
+            " model with a longer context"
+        )
+    if long:
+        logger.warning("left out %d of %d examples as too long", len(long), len(items))
+    return [item for item, size in zip(items, sizes, strict=True) if size <= room]
+
+
+def check_batch_shape(config: Any, per_visit: int) -> None:
+    """Raise ConfigError unless every process's share of a batch holds whole tasks."""
+    share = config.per_device_train_batch_size * config.steps_per_generation
+    needed = per_visit * config.num_generations
+    if share % needed or config.shuffle_dataset:
+        raise ConfigError(
+            f"each process would get {share} completions at a time, but a task has {per_visit}"
+            f" presentations x {config.num_generations} rollouts = {needed} that must stay together"
+            " (and shuffle_dataset must be off): change tasks_per_step, rollouts or the options"
+        )
+
+
+def shuffled(tasks: Sequence[JudgmentTask], seed: int) -> Iterator[JudgmentTask]:
+    """The tasks again and again, each time in another order."""
+    generator = random.Random(seed)
+    while True:
+        yield from generator.sample(tasks, len(tasks))
+
+
+def decode(tokenizer: PreTrainedTokenizerBase, ids: Sequence[int]) -> Completion:
+    """A sampled completion as an engine would have returned it."""
+    ended = bool(ids) and ids[-1] == tokenizer.eos_token_id
+    return Completion(
+        text=str(tokenizer.decode(list(ids[:-1] if ended else ids), skip_special_tokens=False)),
+        finish_reason="stop" if ended else "length",
+        completion_tokens=len(ids),
+    )
+
+
+def example_tokens(
+    tokenizer: PreTrainedTokenizerBase, asked: Conversation, answer: str, **template_options: Any
+) -> Example:
+    """Token ids and labels of one example, up to and with the end-of-turn token."""
+    prompt = encode_chat(tokenizer, asked, **template_options)
+    written = list(tokenizer(answer, add_special_tokens=False)["input_ids"])
+    written.append(tokenizer.eos_token_id)
+    return {"input_ids": prompt + written, "labels": [-100] * len(prompt) + written}
