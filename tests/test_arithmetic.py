@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import random
+import re
 from collections.abc import Sequence
 from typing import Any
 
@@ -21,7 +22,7 @@ from j1sdk.formats.pairwise_scores import PairwiseScores
 from j1sdk.formats.pairwise_verdict import PairwiseVerdict
 from j1sdk.formats.pointwise import Pointwise
 from j1sdk.training.layout import example_tokens
-from j1sdk.types import JudgmentTask, Presentation, presentations
+from j1sdk.types import Conversation, JudgmentTask, Presentation, presentations
 
 FORMATS: tuple[JudgmentFormat, ...] = (PairwiseVerdict(), PairwiseScores(), Pointwise())
 EVERY_SUM = [Sum(first, second) for first in range(100) for second in range(100)]
@@ -62,6 +63,10 @@ def task_sum(task: JudgmentTask) -> Sum:
     return sum_of(presentations(task, 1)[0])
 
 
+def text_of(given: str | Conversation) -> str:
+    return given if isinstance(given, str) else given[0].content
+
+
 def test_one_pair_in_five_is_held_out() -> None:
     assert sum(one.held_out for one in EVERY_SUM) * HELD_OUT_SHARE == len(EVERY_SUM)
 
@@ -71,11 +76,11 @@ def test_one_pair_in_five_is_held_out() -> None:
 )
 def test_no_lesson_shows_a_held_out_sum(lesson: Any) -> None:
     generator = random.Random(0)
-    texts = ["".join(lesson(generator)) for _ in range(500)]
-    shown = [Sum(int(text[:2]), int(text[3:5])) for text in texts]
-    assert not any(one.held_out for one in shown)
-    for one, text in zip(shown, texts, strict=True):
-        assert f"{one.question}={one.answer}" in text
+    for given, learnt in (lesson(generator) for _ in range(500)):
+        text = text_of(given) + learnt
+        questions = [Sum(int(a), int(b)) for a, b in re.findall(r"(\d\d)\+(\d\d)", text)]
+        assert questions and not any(one.held_out for one in questions)
+        assert f"{questions[0].question}={questions[0].answer}" in text
 
 
 def test_no_demonstration_shows_a_held_out_sum() -> None:
@@ -208,7 +213,7 @@ def test_loss_falls_on_what_is_learnt_and_on_nothing_else(tokenizer: Any) -> Non
     assert learnt == ["011", " wrong"]
     for lesson, row, wanted in zip(lessons, ids, labels, strict=True):
         text = tokenizer.decode(row[row != tokenizer.pad_token_id])
-        assert text == lesson.given + lesson.learnt
+        assert text == f"{lesson.given}{lesson.learnt}"
         assert (row[wanted != -100] == wanted[wanted != -100]).all()
     assert labels[1, -1] == -100 and ids[1, -1] == tokenizer.pad_token_id
 
@@ -217,17 +222,19 @@ def test_a_comparison_says_whether_the_numbers_are_equal() -> None:
     generator = random.Random(0)
     lessons = [pretraining.comparison(generator) for _ in range(500)]
     for given, learnt in lessons:
+        assert isinstance(given, str)
         assert learnt == (" right" if given[1:4] == given[-3:] else " wrong")
     assert share([learnt == " right" for _, learnt in lessons]) == pytest.approx(0.5, abs=0.1)
 
 
-def test_a_check_copies_adds_and_judges_both_answers() -> None:
-    generator, right = random.Random(0), []
-    for given, learnt in (pretraining.check(generator) for _ in range(500)):
-        asked, first, second = given.strip().split("; ")
-        task = JudgmentTask(prompt=asked, responses=(first[1:], second[1:]))
+def test_a_check_is_a_judges_thought_without_a_verdict() -> None:
+    generator, right, judge = random.Random(0), [], PairwiseVerdict()
+    for given, learnt in (pretraining.check(generator) for _ in range(200)):
+        asked, first, second = re.findall(r"\d\d\+\d\d|\b\d{3}\b", text_of(given))
+        task = JudgmentTask(prompt=asked, responses=(first, second))
         shown = Presentation(task=task, order=(0, 1))
-        assert learnt == thought(shown)
+        assert given == judge.render(shown)
+        assert judge.write((1.0, 0.0), thought(shown)) == learnt + "<answer>[[A]]</answer>"
         right.append(learnt.count(" right"))
     assert set(right) == {0, 1, 2}
 

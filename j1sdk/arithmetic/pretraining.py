@@ -1,11 +1,10 @@
 """A base model that can compare and add: the stand-in for a pretrained language model.
 
 A plain loop, because nothing here is about judging. Short lessons come first: whether two
-numbers are equal, then sums of digits, then of numbers; only then whole checks as a judge's
-thoughts have them. Each skill comes in a sudden transition, and when is a matter of luck; so a
-stage lasts until it is mastered. Learning all at once takes several times as long, and without
-Muon for the matrices three times as long again. Loss falls on what follows from the rest, never
-on random digits.
+numbers are equal, then sums of digits, then of numbers; only then a judge's whole thoughts. Each
+skill comes in a sudden transition, and when is a matter of luck; so a stage lasts until it is
+mastered. Learning all at once takes several times as long, and without Muon for the matrices
+three times as long again. Loss falls on what follows from the rest, never on random digits.
 """
 
 from __future__ import annotations
@@ -18,6 +17,10 @@ import torch
 from transformers import PreTrainedTokenizerFast, Qwen3ForCausalLM
 
 from j1sdk.arithmetic.sums import draw, mistake, show
+from j1sdk.arithmetic.tasks import thought
+from j1sdk.engines.chat import encode_chat
+from j1sdk.formats.pairwise_verdict import PairwiseVerdict
+from j1sdk.types import Conversation, JudgmentTask, Presentation
 
 Progress = Callable[[int, int], None]
 
@@ -25,7 +28,7 @@ Progress = Callable[[int, int], None]
 class Lesson(NamedTuple):
     """A text whose second half follows from the first."""
 
-    given: str
+    given: str | Conversation
     learnt: str
 
 
@@ -51,16 +54,18 @@ def addition(generator: random.Random) -> Lesson:
 
 
 def check(generator: random.Random) -> Lesson:
-    """Copy the question, add, and check both answers, as a judge's thought does.
+    """Think as a judge does: copy the question, add, and check both answers; without a verdict.
 
     Either answer may be wrong. Were one always right, choosing between them would do for adding.
     """
     drawn = draw(generator, held_out=False)
     answers = [generator.choice((drawn.answer, mistake(drawn, generator))) for _ in range(2)]
-    given = f"{drawn.question}; A{answers[0]}; B{answers[1]}\n"
-    checks = [f"; {letter}{answer}{verdict(answer == drawn.answer)}"
-              for letter, answer in zip("AB", answers, strict=True)]  # fmt: skip
-    return Lesson(given, f"{drawn.question}={drawn.answer}" + "".join(checks))
+    task = JudgmentTask(prompt=drawn.question, responses=tuple(answers))
+    shown = Presentation(task=task, order=(0, 1))
+    return Lesson(JUDGE.render(shown), JUDGE.thought(thought(shown)))
+
+
+JUDGE = PairwiseVerdict()
 
 
 def verdict(right: bool) -> str:
@@ -146,7 +151,12 @@ def batch(
     tokenizer: PreTrainedTokenizerFast, lessons: Sequence[Lesson]
 ) -> tuple[torch.Tensor, torch.Tensor]:
     """Token ids and labels (batch, length), padded on the right; -100 where no loss falls."""
-    given = tokenizer([lesson.given for lesson in lessons])["input_ids"]
+    given = [
+        tokenizer(lesson.given)["input_ids"]
+        if isinstance(lesson.given, str)
+        else encode_chat(tokenizer, lesson.given)
+        for lesson in lessons
+    ]
     learnt = tokenizer([lesson.learnt for lesson in lessons])["input_ids"]
     length = max(len(a) + len(b) for a, b in zip(given, learnt, strict=True))
     ids = torch.full((len(lessons), length), tokenizer.pad_token_id)

@@ -50,7 +50,7 @@ class Sizes(Value):
 
     pretraining_steps: int = 6000
     """At most; it ends when all is mastered."""
-    demonstrations: int = 32_000
+    demonstrations: int = 24_000
     bias: float = 0.6
     """Share of verdicts that name A although B is right, in the judge's demonstrations."""
     judge_steps: int = 70
@@ -144,7 +144,7 @@ class Quickstart:
             bias=self.sizes.bias,
         )  # fmt: skip
         trainer = Sft(
-            learning_rate=4e-3, batch_size=64, report_to=(),
+            learning_rate=2e-3, batch_size=64, report_to=(),
             options={"lr_scheduler_type": "cosine", "warmup_steps": 20},
         )  # fmt: skip
         return self._train("warm_start", self._tiny_judge(), data, trainer, progress)

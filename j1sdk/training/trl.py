@@ -74,6 +74,11 @@ class TrlTrainer(Trainer):
                 f"{self.name} trains a model on this machine: set judge.engine to"
                 ' { name = "transformers", model = ... }'
             )
+        if run.judge.engine.adapter:
+            raise ConfigError(
+                f"{self.name} cannot go on training an adapter: merge it first"
+                " (JudgeRewardModel.save does) and name the merged model"
+            )
         if not run.judge.format.single_turn:
             raise ConfigError(
                 f"{self.name} trains single-turn formats; {run.judge.format.name} is not one."
