@@ -30,8 +30,9 @@ class SourceContract(ComponentContract):
 
     def test_demonstrates_what_gold_says(self) -> None:
         form = PairwiseVerdict()
-        pairs = [task for task in self.component.load() if task.preferred is not None]
-        if len(pairs) == len(self.component.load()):
-            for example in self.component.demonstrations(form, seed=0):
+        if any(task.preferred is None for task in self.component.load()):
+            return  # the source's own words for it are DataError
+        for example in self.component.demonstrations(form, seed=0):
+            if example.shown.task.preferred is not None:
                 gold = gold_scores(example.shown, form)
                 assert form.parse(example.answer) == gold, "a demonstration is wrong"
