@@ -11,6 +11,7 @@ Every method has an `_async` form; the plain one runs the same coroutine on a ba
 from __future__ import annotations
 
 import asyncio
+import hashlib
 from collections.abc import Sequence
 from pathlib import Path
 from statistics import fmean
@@ -102,8 +103,9 @@ class JudgeRewardModel(Value):
         """Judge one presentation. The driver: every judgment is made here."""
         deliberation = Deliberation(self.format, shown, self.engine.reserved)
         while (turn := deliberation.turn) is not None:
+            seed = seed_of(self.sampling.seed, shown, len(turn.say))
             try:
-                deliberation.send(await self._complete(turn))
+                deliberation.send(await self._complete(turn, seed))
             except EngineError as error:
                 deliberation.fail(error)
         return deliberation.judgment
@@ -201,9 +203,10 @@ class JudgeRewardModel(Value):
         judgments = await asyncio.gather(*map(self.present_async, self.presentations(task)))
         return result_of(task, judgments)
 
-    async def _complete(self, turn: Turn) -> Completion:
+    async def _complete(self, turn: Turn, seed: int | None) -> Completion:
         limit = turn.max_new_tokens or self.sampling.max_new_tokens
         changes = {
+            "seed": seed,
             "stop": (*self.sampling.stop, *turn.stop),
             "max_new_tokens": min(limit, self.sampling.max_new_tokens),
         }
@@ -226,6 +229,14 @@ class JudgeRewardModel(Value):
     def _scaled(self, score: float | None) -> float | None:
         low, high = self.format.score_range
         return None if score is None else (score - low) / (high - low)
+
+
+def seed_of(seed: int | None, shown: Presentation, turn: int) -> int | None:
+    """A seed of its own for each question: with one for all, all would be drawn alike."""
+    if seed is None:
+        return None
+    named = f"{seed} {shown.task.id} {shown.order} {turn}"
+    return int.from_bytes(hashlib.sha256(named.encode()).digest()[:4], "big")
 
 
 def result_of(task: JudgmentTask, judgments: Sequence[Judgment]) -> JudgeResult:

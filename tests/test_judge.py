@@ -304,7 +304,7 @@ def test_the_sampling_reaches_the_engine() -> None:
     sampling = Sampling(temperature=0.7, top_p=0.9, max_new_tokens=33, stop=("x",), seed=5)
     judge = JudgeRewardModel(format=Pointwise(), engine=Scripted(script=script), sampling=sampling)
     judge.score(["p"], ["r"])
-    assert seen == [sampling]
+    assert [one.model_copy(update={"seed": 5}) for one in seen] == [sampling]
 
 
 def test_one_presentation_can_be_judged_by_itself() -> None:
@@ -319,3 +319,21 @@ def test_a_judge_is_its_options() -> None:
     assert dumped["format"]["high"] == 5
     with pytest.raises(ValidationError, match="did you mean 'format'"):
         JudgeRewardModel(formt=Pointwise(), engine=Scripted())  # type: ignore[call-arg]
+
+
+def test_a_seed_repeats_a_run_without_drawing_every_question_alike() -> None:
+    def seeds(seed: int | None) -> list[int | None]:
+        drawn: list[int | None] = []
+
+        def note(conversation: Conversation, sampling: Sampling) -> str:
+            drawn.append(sampling.seed)
+            return PairwiseVerdict().write((1.0, 0.0))
+
+        engine, sampling = Scripted(script=note), Sampling(temperature=1.0, seed=seed)
+        judge = JudgeRewardModel(format=PairwiseVerdict(), engine=engine, sampling=sampling)
+        judge.judge([JudgmentTask.from_pair(f"{n}?", "yes", "no") for n in range(5)])
+        return drawn
+
+    assert len(set(seeds(7))) == 10
+    assert seeds(7) == seeds(7) != seeds(8)
+    assert set(seeds(None)) == {None}

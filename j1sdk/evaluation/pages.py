@@ -172,7 +172,7 @@ def policy_curves(journey: Quickstart) -> Curves:
     series = {label: points(journey.log(arm), "reward_std") for arm, label in arms.items()}
     return Curves(
         title="How far a reward tells the policy's answers apart", x="step",
-        y="standard deviation within a group", series=series,
+        y="deviation within a group", series=series,
         note="Rewards that rank a group sum to the same in every step, so their mean says nothing;"
         " a judge that finds no difference teaches nothing.",
     )  # fmt: skip
