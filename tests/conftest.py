@@ -65,6 +65,8 @@ def quickstart_home(tmp_path_factory: pytest.TempPathFactory) -> Path:
     home = tmp_path_factory.mktemp("home")
     j1 = str(Path(sys.executable).with_name("j1"))
     command = [j1, "quickstart", "--out", "runs/quickstart"]
-    done = subprocess.run(command, cwd=home, capture_output=True, text=True, check=False)
+    done = subprocess.run(
+        command, cwd=home, capture_output=True, text=True, timeout=3000, check=False
+    )
     assert done.returncode == 0, done.stderr
     return home
