@@ -18,7 +18,7 @@ from transformers import PreTrainedTokenizerFast, Qwen3ForCausalLM
 
 from j1sdk.arithmetic.sums import draw, mistake, show
 from j1sdk.arithmetic.tasks import thought
-from j1sdk.engines.chat import encode_chat
+from j1sdk.engines.chat import render_chat
 from j1sdk.formats.pairwise_verdict import PairwiseVerdict
 from j1sdk.types import Conversation, JudgmentTask, Presentation
 
@@ -151,12 +151,11 @@ def batch(
     tokenizer: PreTrainedTokenizerFast, lessons: Sequence[Lesson]
 ) -> tuple[torch.Tensor, torch.Tensor]:
     """Token ids and labels (batch, length), padded on the right; -100 where no loss falls."""
-    given = [
-        tokenizer(lesson.given)["input_ids"]
-        if isinstance(lesson.given, str)
-        else encode_chat(tokenizer, lesson.given)
+    asked = [
+        lesson.given if isinstance(lesson.given, str) else render_chat(tokenizer, lesson.given)
         for lesson in lessons
     ]
+    given = tokenizer(asked, add_special_tokens=False)["input_ids"]
     learnt = tokenizer([lesson.learnt for lesson in lessons])["input_ids"]
     length = max(len(a) + len(b) for a, b in zip(given, learnt, strict=True))
     ids = torch.full((len(lessons), length), tokenizer.pad_token_id)

@@ -11,6 +11,7 @@ from pathlib import Path
 from types import FrameType
 from typing import Any
 
+from accelerate import PartialState
 from transformers import (
     PrinterCallback,
     TrainerCallback,
@@ -22,6 +23,7 @@ from transformers import Trainer as HuggingFaceTrainer
 from transformers.trainer_utils import get_last_checkpoint
 
 from j1sdk.errors import ConfigError
+from j1sdk.files import write_text
 from j1sdk.training import Interrupted, Progress
 
 CHECKPOINTS = "checkpoints"
@@ -74,7 +76,8 @@ def fit(
     with watcher.listening():
         trainer.train(resume_from_checkpoint=last_checkpoint(out) if resume else None)
     history: list[dict[str, Any]] = trainer.state.log_history
-    (out / LOG_FILE).write_text(json.dumps(history, indent=1), encoding="utf-8")
+    if trainer.is_world_process_zero():
+        write_text(out / LOG_FILE, json.dumps(history, indent=1))
     if watcher.interrupted and trainer.state.global_step < trainer.state.max_steps:
         raise Interrupted(trainer.state.global_step, trainer.state.max_steps, out)
     return history
@@ -88,6 +91,8 @@ def last_checkpoint(out: Path) -> str | None:
 
 def claim(out: Path, resume: bool) -> None:
     """Make the folder a run writes to; raises ConfigError where it would overwrite another."""
+    if not PartialState().is_main_process:
+        return  # the main process may already be writing
     if not resume and out.exists() and any(out.iterdir()):
         raise ConfigError(f"{out} is not empty: give --resume to go on, or another --out")
     out.mkdir(parents=True, exist_ok=True)

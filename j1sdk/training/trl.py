@@ -100,7 +100,8 @@ class TrlTrainer(Trainer):
         model, tokenizer = load_model(run.judge.engine)
         trainer = self.build(run, model, tokenizer, out)
         history = session.fit(trainer, out, resume, progress)
-        save_trained(run, trainer.model, tokenizer, out / "judge")
+        if trainer.is_world_process_zero():
+            save_trained(run, trainer.model, tokenizer, out / "judge")
         return history
 
     @abstractmethod
