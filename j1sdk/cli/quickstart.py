@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import os
 from pathlib import Path
 from typing import Any
 
@@ -27,6 +28,8 @@ def quickstart(out: Path, seed: int, resume: bool, small: bool) -> None:
     Takes a few minutes on two cores. Nothing is downloaded: the data are generated, and the
     models are made here.
     """
+    # Tiny models gain nothing from more threads, and their figures would depend on how many.
+    os.environ.setdefault("OMP_NUM_THREADS", "1")
     quiet_libraries()
     try:
         from j1sdk.arithmetic.quickstart import Quickstart, Sizes
