@@ -10,6 +10,7 @@ import sys
 import threading
 import time
 from collections import Counter
+from collections.abc import Iterator
 from pathlib import Path
 from typing import Any
 
@@ -141,6 +142,15 @@ def interrupted_at(number: int) -> Script:
     return script
 
 
+@pytest.fixture
+def heeding_interrupts() -> Iterator[None]:
+    """A process that a shell puts in the background is born ignoring Ctrl-C."""
+    before = signal.signal(signal.SIGINT, signal.default_int_handler)
+    yield
+    signal.signal(signal.SIGINT, before)
+
+
+@pytest.mark.usefixtures("heeding_interrupts")
 @pytest.mark.parametrize("number, kept", [(1, 0), (BATCH, 0), (BATCH + 1, BATCH)])
 def test_an_interrupt_keeps_the_batches_before_it(tmp_path: Path, number: int, kept: int) -> None:
     tasks = pairs(BATCH // 2 + 5)
