@@ -25,7 +25,7 @@ from j1sdk.deliberation import Deliberation
 from j1sdk.engines import Engine
 from j1sdk.errors import ConfigError, EngineError
 from j1sdk.formats import JudgmentFormat, Turn
-from j1sdk.rankings import Ranking
+from j1sdk.rankings import Ranking, wins
 from j1sdk.rankings.round_robin import RoundRobin
 from j1sdk.types import (
     Completion,
@@ -265,8 +265,6 @@ def _mean_score(judgments: Sequence[Judgment], response: int) -> float | None:
 
 def mean_win(result: JudgeResult, response: int) -> float | None:
     """Mean of 1 for a win, 0.5 for a tie and 0 for a loss; None where a judgment failed."""
-    from j1sdk.rankings import wins
-
     if not all(judgment.ok for judgment in result.judgments):
         return None
     return fmean(wins(result.judgments, response))

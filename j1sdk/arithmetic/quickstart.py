@@ -101,7 +101,7 @@ class Quickstart:
 
     def result(self, stage: str) -> Any:
         """What a finished stage found."""
-        return json.loads(self._result_file(stage).read_text(encoding="utf-8"))["result"]
+        return self._read(stage)["result"]
 
     def metrics(self) -> dict[str, Any]:
         """The record of the run: what was measured, how long it took, and with what."""

@@ -5,16 +5,8 @@ from __future__ import annotations
 from abc import abstractmethod
 from typing import ClassVar, Literal
 
-from j1sdk.formats.sections import conversation, transcript
-from j1sdk.formats.thinking import (
-    END_REFERENCE,
-    END_REQUEST,
-    MARKERS,
-    PLAN,
-    REFERENCE,
-    REQUEST,
-    ThinkingFormat,
-)
+from j1sdk.formats.sections import conversation
+from j1sdk.formats.thinking import MARKERS, PLAN, ThinkingFormat, case
 from j1sdk.types import Conversation, Presentation, Scores
 
 TASK = (
@@ -48,9 +40,7 @@ class Pairwise(ThinkingFormat):
 
     def render(self, shown: Presentation) -> Conversation:
         parts = [TASK, THINK if self.thinking == "think" else PLAN, FAIRNESS, self.instructions()]
-        parts.append(f"{REQUEST}\n{transcript(shown.prompt)}\n{END_REQUEST}")
-        if shown.task.reference:
-            parts.append(f"{REFERENCE}\n{shown.task.reference}\n{END_REFERENCE}")
+        parts += case(shown)
         for (opening, closing), response in zip(FENCES, shown.responses, strict=True):
             parts.append(f"{opening}\n{response}\n{closing}")
         return conversation("\n\n".join(parts))

@@ -5,16 +5,8 @@ from __future__ import annotations
 from typing import ClassVar, Literal
 
 from j1sdk.formats.ranges import ScoreRange
-from j1sdk.formats.sections import Tag, conversation, tag, transcript
-from j1sdk.formats.thinking import (
-    END_REFERENCE,
-    END_REQUEST,
-    MARKERS,
-    PLAN,
-    REFERENCE,
-    REQUEST,
-    ThinkingFormat,
-)
+from j1sdk.formats.sections import Tag, conversation, tag
+from j1sdk.formats.thinking import MARKERS, PLAN, ThinkingFormat, case
 from j1sdk.types import Conversation, Presentation, Scores
 
 RESPONSE, END_RESPONSE = "[Response]", "[End of response]"
@@ -43,9 +35,7 @@ class Pointwise(ScoreRange, ThinkingFormat):
 
     def render(self, shown: Presentation) -> Conversation:
         parts = [TASK, THINK if self.thinking == "think" else PLAN, self.instructions()]
-        parts.append(f"{REQUEST}\n{transcript(shown.prompt)}\n{END_REQUEST}")
-        if shown.task.reference:
-            parts.append(f"{REFERENCE}\n{shown.task.reference}\n{END_REFERENCE}")
+        parts += case(shown)
         parts.append(f"{RESPONSE}\n{shown.responses[0]}\n{END_RESPONSE}")
         return conversation("\n\n".join(parts))
 

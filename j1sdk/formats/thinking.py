@@ -5,7 +5,8 @@ from __future__ import annotations
 from typing import Literal
 
 from j1sdk.formats import JudgmentFormat
-from j1sdk.formats.sections import Tag, after, tag
+from j1sdk.formats.sections import Tag, after, tag, transcript
+from j1sdk.types import Presentation
 
 REQUEST, END_REQUEST = "[Request]", "[End of request]"
 REFERENCE, END_REFERENCE = "[Reference answer]", "[End of reference answer]"
@@ -18,6 +19,14 @@ PLAN = (
     " criteria and the steps by which any response to it should be checked. Then carry the plan"
     " out between <execution> and </execution>, step by step."
 )
+
+
+def case(shown: Presentation) -> list[str]:
+    """What the responses are to be judged by: the request, and a reference answer if there is."""
+    request = f"{REQUEST}\n{transcript(shown.prompt)}\n{END_REQUEST}"
+    if not shown.task.reference:
+        return [request]
+    return [request, f"{REFERENCE}\n{shown.task.reference}\n{END_REFERENCE}"]
 
 
 class ThinkingFormat(JudgmentFormat):
