@@ -12,7 +12,7 @@ from rich.console import Console
 from rich.progress import BarColumn, MofNCompleteColumn, Progress, TextColumn, TimeElapsedColumn
 from rich.table import Table
 
-from j1sdk.evaluation.metrics import Metrics
+from j1sdk.evaluation.metrics import RATES, Metrics
 
 output = Console(markup=False)  # paths and strangers' errors may hold [brackets]
 """What a command was asked for."""
@@ -49,23 +49,16 @@ def quiet_libraries() -> None:
     transformers_logging.disable_progress_bar()
 
 
-METRICS = {
-    "accuracy": "Accuracy",
-    "position_consistent_accuracy": "Position-consistent accuracy",
-    "verdict_flip_rate": "Verdict flip rate",
-    "tie_rate": "Tie rate",
-    "invalid_rate": "Invalid rate",
-}
-
-
 def metrics_table(title: str, columns: Mapping[str, Metrics]) -> Table:
     """One column per set of metrics, rates with their 95% intervals."""
     table = Table(title=title, title_justify="left")
     table.add_column("")
     for name, measured in columns.items():
         table.add_column(f"{name} (n = {measured.n})", justify="right")
-    for key, label in METRICS.items():
-        table.add_row(label, *(show_rate(measured, key) for measured in columns.values()))
+    for key, label in RATES.items():
+        table.add_row(
+            label.capitalize(), *(show_rate(measured, key) for measured in columns.values())
+        )
     return table
 
 

@@ -12,6 +12,7 @@ from rich.table import Table
 from j1sdk.cli.console import messages, metrics_table, output, progress_bars, quiet_libraries
 from j1sdk.errors import MissingExtraError
 from j1sdk.evaluation.metrics import Metrics
+from j1sdk.evaluation.pages import POLICIES
 
 
 @click.command()
@@ -60,11 +61,3 @@ def show(metrics: dict[str, Any]) -> None:
         table.add_row(POLICIES[name], f"{greedy:.3f}", shown, f"{found['exact_match_sampled']:.3f}")
     output.print(table)
     output.print(f"{sum(metrics['seconds'].values()):.0f} seconds in all")
-
-
-POLICIES = {
-    "before": "before",
-    "after": "trained judge",
-    "control_untrained_judge": "control: untrained judge",
-    "control_random": "control: random reward",
-}

@@ -27,6 +27,14 @@ from j1sdk.types import JudgeResult, Judgment, JudgmentStatus, winner
 BY_ORDER = "accuracy_by_order."
 """Before an order, the name of its accuracy: `accuracy_by_order.0,1`."""
 NO_SUBSET = "no subset"
+RATES = {
+    "accuracy": "accuracy",
+    "position_consistent_accuracy": "position-consistent accuracy",
+    "verdict_flip_rate": "verdict flip rate",
+    "tie_rate": "tie rate",
+    "invalid_rate": "invalid rate",
+}
+"""What the rates of `Metrics` are called."""
 
 Order = tuple[int, ...]
 Outcomes = list[list[bool]]

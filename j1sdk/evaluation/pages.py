@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Mapping, Sequence
 from typing import TYPE_CHECKING, Any
 
-from j1sdk.evaluation.metrics import Metrics, Rate
+from j1sdk.evaluation.metrics import RATES, Metrics, Rate
 from j1sdk.evaluation.report import (
     Bars,
     Block,
@@ -23,13 +23,6 @@ if TYPE_CHECKING:
     from j1sdk.config import Run
 
 Log = Sequence[Mapping[str, Any]]
-RATES = {
-    "accuracy": "accuracy",
-    "position_consistent_accuracy": "position-consistent accuracy",
-    "verdict_flip_rate": "verdict flip rate",
-    "tie_rate": "tie rate",
-    "invalid_rate": "invalid rate",
-}
 LENGTHS = {"completions/mean_length": "mean", "completions/max_length": "longest"}
 
 
@@ -141,13 +134,8 @@ def shares(measured: Metrics) -> dict[str, int]:
 
 def policy_bars(policy: Mapping[str, Mapping[str, Any]]) -> Bars:
     """Exact match of every policy, greedy and sampled."""
-    labels = {
-        "before": "before", "after": "trained judge",
-        "control_untrained_judge": "control: untrained judge",
-        "control_random": "control: random reward",
-    }  # fmt: skip
     groups = {
-        labels[name]: {"greedy": rate(found, "exact_match"), "sampled": rate(found, SAMPLED)}
+        POLICIES[name]: {"greedy": rate(found, "exact_match"), "sampled": rate(found, SAMPLED)}
         for name, found in policy.items()
     }
     size = policy["before"]["n"]
@@ -157,6 +145,13 @@ def policy_bars(policy: Mapping[str, Mapping[str, Any]]) -> Bars:
 
 
 SAMPLED = "exact_match_sampled"
+POLICIES = {
+    "before": "before",
+    "after": "trained judge",
+    "control_untrained_judge": "control: untrained judge",
+    "control_random": "control: random reward",
+}
+"""What the quickstart's policies are called, by their names in its metrics."""
 
 
 def rate(found: Mapping[str, Any], key: str) -> Rate:
