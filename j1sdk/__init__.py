@@ -28,6 +28,11 @@ from j1sdk.hookspecs import hookimpl
 from j1sdk.judge import JudgeRewardModel, RankedResponses
 from j1sdk.rankings import Ranking
 from j1sdk.rewards import RewardStrategy
+from j1sdk.scaling import Scaling
+from j1sdk.scaling.mean import Mean
+from j1sdk.scaling.meta_judge import MetaJudge
+from j1sdk.scaling.single import Single
+from j1sdk.scaling.vote import Vote
 from j1sdk.types import (
     Completion,
     Conversation,
@@ -57,7 +62,9 @@ __all__ = [
     "JudgmentFormat",
     "JudgmentStatus",
     "JudgmentTask",
+    "Mean",
     "Message",
+    "MetaJudge",
     "MissingExtraError",
     "OutOfRange",
     "PairwiseScores",
@@ -71,13 +78,16 @@ __all__ = [
     "Reading",
     "RewardStrategy",
     "Sampling",
+    "Scaling",
     "Scores",
     "Scripted",
+    "Single",
     "Source",
     "Transformers",
     "Turn",
     "Unparseable",
     "UnscoredError",
     "Usage",
+    "Vote",
     "hookimpl",
 ]

@@ -29,6 +29,11 @@ from j1sdk.rewards.format_adherence import FormatAdherence
 from j1sdk.rewards.score_ordering import ScoreOrdering
 from j1sdk.rewards.verdict_consistency import VerdictConsistency
 from j1sdk.rewards.verdict_correctness import VerdictCorrectness
+from j1sdk.scaling import Scaling
+from j1sdk.scaling.mean import Mean
+from j1sdk.scaling.meta_judge import MetaJudge
+from j1sdk.scaling.single import Single
+from j1sdk.scaling.vote import Vote
 from j1sdk.training import Trainer
 from j1sdk.training.trl import Grpo, Sft
 
@@ -46,6 +51,11 @@ def engines() -> list[type[Engine]]:
 @hookimpl
 def rewards() -> list[type[RewardStrategy]]:
     return [VerdictCorrectness, VerdictConsistency, ScoreOrdering, FormatAdherence]
+
+
+@hookimpl
+def scalings() -> list[type[Scaling]]:
+    return [Single, Vote, Mean, MetaJudge]
 
 
 @hookimpl

@@ -1,7 +1,7 @@
 """What a component is: its options.
 
-Formats, engines, rewards, rankings, sources and trainers are frozen pydantic models. Fields are
-options, methods are behaviour, and the class attribute `name` is how a run file asks for one:
+Formats, engines, rewards, scalings, rankings, sources and trainers are frozen pydantic models.
+Fields are options, methods are behaviour, and `name` is how a run file asks for one:
 
     PairwiseVerdict(thinking="plan")                          # Python
     format = { name = "pairwise-verdict", thinking = "plan" }  # TOML

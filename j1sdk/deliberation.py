@@ -1,14 +1,16 @@
 """The one place where a format's conversation with a judge becomes a Judgment.
 
-A `Deliberation` steps a format's generator. The judge's driver feeds it completions from an
-engine; training feeds it the completions a trainer sampled (`replay`). Either way the same lines
+A `Deliberation` steps a format's generator. `deliberate` feeds it completions from an engine;
+training feeds it the completions a trainer sampled (`replay`). Either way the same lines
 catch `Unparseable` and its kin and make a status of them.
 """
 
 from __future__ import annotations
 
+import hashlib
 from collections.abc import Callable, Iterable
 
+from j1sdk.engines import Engine
 from j1sdk.errors import EngineError, JudgmentError, OutOfRange
 from j1sdk.formats import JudgmentFormat, Reading, Turn
 from j1sdk.quoting import quote_presentation
@@ -19,6 +21,7 @@ from j1sdk.types import (
     JudgmentStatus,
     Message,
     Presentation,
+    Sampling,
     Usage,
 )
 
@@ -104,6 +107,36 @@ def _said(say: Conversation, text: str) -> Conversation:
     if last.role == "assistant":
         return (*say[:-1], Message(role="assistant", content=last.content + text))
     return (*say, Message(role="assistant", content=text))
+
+
+async def deliberate(
+    format: JudgmentFormat, engine: Engine, sampling: Sampling, shown: Presentation,
+    number: int = 0,
+) -> Judgment:  # fmt: skip
+    """Sample `number` of a presentation's judgment: an engine's judgments are all made here."""
+    deliberation = Deliberation(format, shown, engine.reserved)
+    while (turn := deliberation.turn) is not None:
+        limit = min(turn.max_new_tokens or sampling.max_new_tokens, sampling.max_new_tokens)
+        drawn = sampling.model_copy(
+            update={
+                "seed": seed_of(sampling.seed, shown, len(turn.say), number),
+                "stop": (*sampling.stop, *turn.stop),
+                "max_new_tokens": limit,
+            }
+        )
+        try:
+            deliberation.send(await engine.complete(turn.say, drawn))
+        except EngineError as error:
+            deliberation.fail(error)
+    return deliberation.judgment
+
+
+def seed_of(seed: int | None, shown: Presentation, turn: int, number: int = 0) -> int | None:
+    """A seed of its own for each question and sample: with one, all would be drawn alike."""
+    if seed is None:
+        return None
+    named = f"{seed} {shown.task.id} {shown.order} {turn}" + (f" {number}" if number else "")
+    return int.from_bytes(hashlib.sha256(named.encode()).digest()[:4], "big")
 
 
 def replay(format: JudgmentFormat, shown: Presentation, completion: Completion) -> Judgment:

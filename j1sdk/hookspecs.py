@@ -36,6 +36,7 @@ if TYPE_CHECKING:
     from j1sdk.formats import JudgmentFormat
     from j1sdk.rankings import Ranking
     from j1sdk.rewards import RewardStrategy
+    from j1sdk.scaling import Scaling
     from j1sdk.training import Trainer
 
 hookspec = pluggy.HookspecMarker("j1sdk")
@@ -55,6 +56,11 @@ def engines() -> Sequence[type[Engine]]:  # type: ignore[empty-body]
 @hookspec
 def rewards() -> Sequence[type[RewardStrategy]]:  # type: ignore[empty-body]
     """Terms of the reward a judge is trained with."""
+
+
+@hookspec
+def scalings() -> Sequence[type[Scaling]]:  # type: ignore[empty-body]
+    """How many judgments are drawn for one, and what they add up to."""
 
 
 @hookspec

@@ -11,7 +11,6 @@ Every method has an `_async` form; the plain one runs the same coroutine on a ba
 from __future__ import annotations
 
 import asyncio
-import hashlib
 from collections.abc import Sequence
 from pathlib import Path
 from statistics import fmean
@@ -21,14 +20,15 @@ from pydantic import Field, SerializeAsAny, model_validator
 
 from j1sdk.background import run
 from j1sdk.component import Value
-from j1sdk.deliberation import Deliberation
+from j1sdk.deliberation import deliberate
 from j1sdk.engines import Engine
-from j1sdk.errors import ConfigError, EngineError
-from j1sdk.formats import JudgmentFormat, Turn
+from j1sdk.errors import ConfigError
+from j1sdk.formats import JudgmentFormat
 from j1sdk.rankings import Ranking, wins
 from j1sdk.rankings.round_robin import RoundRobin
+from j1sdk.scaling import Scaling
+from j1sdk.scaling.single import Single
 from j1sdk.types import (
-    Completion,
     Conversation,
     JudgeResult,
     Judgment,
@@ -70,6 +70,7 @@ class JudgeRewardModel(Value):
     engine: SerializeAsAny[Engine]
     orders: Literal["both", "first"] = "both"
     """`first` shows each pair once, in the order given: half the cost, and position bias stays."""
+    scaling: SerializeAsAny[Scaling] = Field(default_factory=Single)
     ranking: SerializeAsAny[Ranking] = Field(default_factory=RoundRobin)
     sampling: Sampling = Sampling()
 
@@ -80,6 +81,12 @@ class JudgeRewardModel(Value):
                 f"{self.format.name} puts words in the judge's mouth, which {self.engine.name}"
                 " cannot continue: choose another engine"
             )
+        if self.scaling.most > 1 and not self.sampling.temperature:
+            raise ConfigError(
+                f"{self.scaling.name} would draw one judgment {self.scaling.most} times over at"
+                " temperature 0: set sampling.temperature"
+            )
+        self.engine.accept(self.sampling)
         return self
 
     async def judge_async(self, tasks: Sequence[JudgmentTask]) -> list[JudgeResult]:
@@ -100,15 +107,12 @@ class JudgeRewardModel(Value):
         return presentations(task, self.format.arity, both_orders=self.orders == "both")
 
     async def present_async(self, shown: Presentation) -> Judgment:
-        """Judge one presentation. The driver: every judgment is made here."""
-        deliberation = Deliberation(self.format, shown, self.engine.reserved)
-        while (turn := deliberation.turn) is not None:
-            seed = seed_of(self.sampling.seed, shown, len(turn.say))
-            try:
-                deliberation.send(await self._complete(turn, seed))
-            except EngineError as error:
-                deliberation.fail(error)
-        return deliberation.judgment
+        """Judge one presentation, with as many samples as the scaling draws."""
+        return await self.scaling.judge(Drawn(self, shown))
+
+    async def draw_async(self, shown: Presentation, number: int) -> Judgment:
+        """One sample of a presentation's judgment; with a seed, each number gives its own."""
+        return await deliberate(self.format, self.engine, self.sampling, shown, number)
 
     async def score_async(
         self,
@@ -203,15 +207,6 @@ class JudgeRewardModel(Value):
         judgments = await asyncio.gather(*map(self.present_async, self.presentations(task)))
         return result_of(task, judgments)
 
-    async def _complete(self, turn: Turn, seed: int | None) -> Completion:
-        limit = turn.max_new_tokens or self.sampling.max_new_tokens
-        changes = {
-            "seed": seed,
-            "stop": (*self.sampling.stop, *turn.stop),
-            "max_new_tokens": min(limit, self.sampling.max_new_tokens),
-        }
-        return await self.engine.complete(turn.say, self.sampling.model_copy(update=changes))
-
     async def _score_alone(
         self,
         prompts: Sequence[str | Conversation],
@@ -231,12 +226,16 @@ class JudgeRewardModel(Value):
         return None if score is None else (score - low) / (high - low)
 
 
-def seed_of(seed: int | None, shown: Presentation, turn: int) -> int | None:
-    """A seed of its own for each question: with one for all, all would be drawn alike."""
-    if seed is None:
-        return None
-    named = f"{seed} {shown.task.id} {shown.order} {turn}"
-    return int.from_bytes(hashlib.sha256(named.encode()).digest()[:4], "big")
+class Drawn:
+    """The samples of one presentation, as a scaling asks for them."""
+
+    def __init__(self, judge: JudgeRewardModel, shown: Presentation) -> None:
+        self.engine = judge.engine
+        self._judge, self._shown = judge, shown
+
+    async def draw(self, number: int) -> Judgment:
+        """Sample `number` of the judgment."""
+        return await self._judge.draw_async(self._shown, number)
 
 
 def result_of(task: JudgmentTask, judgments: Sequence[Judgment]) -> JudgeResult:

@@ -176,6 +176,8 @@ class Judgment(Value):
     """The whole conversation with the judge."""
     rounds: tuple[Scores | None, ...] = ()
     """For formats that reach a verdict several times: each of them, None where unreadable."""
+    samples: tuple[Judgment, ...] = ()
+    """What test-time scaling drew and added up to this; empty where one was enough."""
     usage: Usage = Usage()
 
     @property

@@ -26,7 +26,7 @@ TESTS = sorted([*ROOT.glob("tests/*.py"), *ROOT.glob("plugins/*/test_*.py")])
 SOURCES = [*PACKAGE, *PLUGINS]
 HEAVY = (
     "torch", "transformers", "trl", "datasets", "peft", "scipy", "matplotlib", "openrlhf", "vllm",
-    "accelerate", "jinja2",
+    "accelerate", "jinja2", "aiohttp", "openai", "fastapi", "uvicorn",
 )  # fmt: skip
 LAYERS = (
     ("errors",),
@@ -35,7 +35,8 @@ LAYERS = (
     ("background", "files", "quoting", "formats.sections"),
     ("formats",),
     ("data", "engines", "rankings", "rewards", "training"),
-    ("formats.*", "data.*", "engines.*", "rankings.*", "rewards.*", "deliberation",
+    ("deliberation", "scaling"),
+    ("formats.*", "data.*", "engines.*", "rankings.*", "rewards.*", "scaling.*",
      "arithmetic", "arithmetic.sums", "arithmetic.tasks"),
     ("judge", "hookspecs"),
     ("evaluation", "evaluation.*"),

@@ -18,7 +18,7 @@ from __future__ import annotations
 from abc import abstractmethod
 from collections.abc import Sequence
 from pathlib import Path
-from typing import ClassVar
+from typing import Any, ClassVar
 
 from j1sdk.component import Component
 from j1sdk.quoting import COMMON_SPECIAL_TOKENS
@@ -29,6 +29,8 @@ class Engine(Component):
     """A model that completes conversations."""
 
     kind: ClassVar[str] = "engines"
+    incidental: ClassVar[frozenset[str]] = frozenset()
+    """Options that do not change what is written, such as a batch size."""
 
     @abstractmethod
     async def complete(self, conversation: Conversation, sampling: Sampling) -> Completion:
@@ -43,6 +45,14 @@ class Engine(Component):
     def continues(self) -> bool:
         """Whether a conversation that ends with an assistant message is continued."""
         return True
+
+    @property
+    def identity(self) -> dict[str, Any]:
+        """The options that decide what is written, for caches."""
+        return self.model_dump(mode="json", exclude=set(self.incidental))
+
+    def accept(self, sampling: Sampling) -> None:
+        """Raise ConfigError for a sampling this engine cannot honour."""
 
     def save(self, directory: Path) -> Engine:
         """Put the weights, if any, into `directory`; the engine a run file there should name."""

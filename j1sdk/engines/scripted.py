@@ -26,6 +26,7 @@ class Scripted(Engine):
     """
 
     name: ClassVar[str] = "scripted"
+    incidental: ClassVar[frozenset[str]] = frozenset({"latency"})
     answers: tuple[str, ...] = ()
     script: Annotated[Script | None, SkipValidation] = Field(default=None, exclude=True)
     latency: float = Field(default=0.0, ge=0.0)

@@ -32,6 +32,7 @@ class Transformers(Engine):
     """A causal language model and its tokenizer, loaded when first asked."""
 
     name: ClassVar[str] = "transformers"
+    incidental: ClassVar[frozenset[str]] = frozenset({"batch_size", "device"})
     model: str
     """A directory, or the name of a model on the Hugging Face hub."""
     adapter: str | None = None

@@ -29,15 +29,18 @@ from j1sdk.testing.judges import (
 )
 from j1sdk.testing.rankings import Compare, RankingContract
 from j1sdk.testing.rewards import RewardContract
+from j1sdk.testing.scalings import Drawing, ScalingContract
 from j1sdk.testing.sources import SourceContract
 
 __all__ = [
     "Compare",
     "ComponentContract",
+    "Drawing",
     "EngineContract",
     "FormatContract",
     "RankingContract",
     "RewardContract",
+    "ScalingContract",
     "SourceContract",
     "always_first",
     "example_presentations",

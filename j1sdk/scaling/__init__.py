@@ -1,0 +1,89 @@
+"""Test-time scaling: how many judgments to draw for one presentation, and what they add up to.
+
+A scaling asks for samples by number and answers with one judgment, so everything behind it
+(orders, rankings, metrics, files) is blind to how many were drawn:
+
+    class BestOfTwo(Scaling):
+        name = "best-of-two"
+        most = 2
+
+        async def judge(self, samples):
+            first = await samples.draw(0)
+            return first if first.ok else await samples.draw(1)
+
+A sample that failed is missing, never a vote.
+"""
+
+from __future__ import annotations
+
+import asyncio
+from abc import abstractmethod
+from collections import Counter
+from collections.abc import Iterable, Sequence
+from typing import ClassVar, Protocol
+
+from j1sdk.component import Component
+from j1sdk.engines import Engine
+from j1sdk.types import Judgment, JudgmentStatus, Scores, Usage, winner
+
+
+class Samples(Protocol):
+    """The judgments of one presentation, drawn on demand."""
+
+    engine: Engine
+    """What draws them."""
+
+    async def draw(self, number: int) -> Judgment:
+        """Sample `number`, from 0; never raises for a judgment that fails."""
+        ...
+
+
+class Scaling(Component):
+    """How many judgments are drawn for one presentation, and what they add up to."""
+
+    kind: ClassVar[str] = "scalings"
+
+    @property
+    @abstractmethod
+    def most(self) -> int:
+        """Samples drawn of one presentation at most."""
+
+    @abstractmethod
+    async def judge(self, samples: Samples) -> Judgment:
+        """The one judgment that the samples amount to, with the usage of all of them."""
+
+
+async def draw_all(samples: Samples, numbers: Iterable[int]) -> list[Judgment]:
+    """The samples of these numbers, drawn at once."""
+    return list(await asyncio.gather(*map(samples.draw, numbers)))
+
+
+def add_up(
+    drawn: Sequence[Judgment], scores: Scores | None, graded: Sequence[Judgment] = ()
+) -> Judgment:
+    """One judgment with these scores for all samples drawn; without scores, why there are none.
+
+    Its transcript is that of the first sample that came to the same verdict. `graded` are
+    judgments of the samples, whose cost counts.
+    """
+    read = [sample for sample in drawn if sample.ok]
+    shown = next((one for one in read if _verdict(one) == winner(scores or ())), drawn[0])
+    made = [*drawn, *graded]
+    failures = Counter(one.status for one in made if not one.ok)
+    changes = {
+        "scores": scores,
+        "status": JudgmentStatus.OK if scores else failures.most_common(1)[0][0],
+        "detail": "" if scores else f"no sample counts: {_counted(failures)}",
+        "rounds": (),
+        "samples": tuple(drawn),
+        "usage": sum((one.usage for one in made), Usage()),
+    }
+    return shown.model_copy(update=changes)
+
+
+def _verdict(sample: Judgment) -> int | None:
+    return winner(sample.scores or ())
+
+
+def _counted(failures: Counter[JudgmentStatus]) -> str:
+    return ", ".join(f"{status} {count}" for status, count in failures.most_common())
