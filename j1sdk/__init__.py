@@ -27,6 +27,10 @@ from j1sdk.formats.pointwise import Pointwise
 from j1sdk.hookspecs import hookimpl
 from j1sdk.judge import JudgeRewardModel, RankedResponses
 from j1sdk.rankings import Ranking
+from j1sdk.rankings.adaptive import Adaptive
+from j1sdk.rankings.knockout import Knockout
+from j1sdk.rankings.pivot import Pivot
+from j1sdk.rankings.round_robin import RoundRobin
 from j1sdk.rewards import RewardStrategy
 from j1sdk.scaling import Scaling
 from j1sdk.scaling.mean import Mean
@@ -48,6 +52,7 @@ from j1sdk.types import (
 )
 
 __all__ = [
+    "Adaptive",
     "Completion",
     "ConfigError",
     "Conversation",
@@ -62,6 +67,7 @@ __all__ = [
     "JudgmentFormat",
     "JudgmentStatus",
     "JudgmentTask",
+    "Knockout",
     "Mean",
     "Message",
     "MetaJudge",
@@ -70,6 +76,7 @@ __all__ = [
     "PairwiseScores",
     "PairwiseVerdict",
     "PairwiseVerdictScores",
+    "Pivot",
     "PluginError",
     "Pointwise",
     "Presentation",
@@ -77,6 +84,7 @@ __all__ = [
     "Ranking",
     "Reading",
     "RewardStrategy",
+    "RoundRobin",
     "Sampling",
     "Scaling",
     "Scores",

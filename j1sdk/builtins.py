@@ -23,6 +23,9 @@ from j1sdk.formats.pairwise_verdict_scores import PairwiseVerdictScores
 from j1sdk.formats.pointwise import Pointwise
 from j1sdk.hookspecs import hookimpl
 from j1sdk.rankings import Ranking
+from j1sdk.rankings.adaptive import Adaptive
+from j1sdk.rankings.knockout import Knockout
+from j1sdk.rankings.pivot import Pivot
 from j1sdk.rankings.round_robin import RoundRobin
 from j1sdk.rewards import RewardStrategy
 from j1sdk.rewards.format_adherence import FormatAdherence
@@ -60,7 +63,7 @@ def scalings() -> list[type[Scaling]]:
 
 @hookimpl
 def rankings() -> list[type[Ranking]]:
-    return [RoundRobin]
+    return [RoundRobin, Pivot, Knockout, Adaptive]
 
 
 @hookimpl

@@ -69,7 +69,7 @@ def test_a_response_nobody_could_judge_has_no_score() -> None:
 
 
 @given(st.data())
-@settings(max_examples=50)
+@settings(max_examples=50, deadline=None)
 def test_scores_lie_between_0_and_1_and_average_a_half(data: st.DataObject) -> None:
     count = data.draw(st.integers(2, 5))
     verdicts = st.sampled_from([(1.0, 0.0), (0.0, 1.0), (3.0, 3.0)])

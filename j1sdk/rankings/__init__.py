@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from abc import abstractmethod
 from collections.abc import Awaitable, Callable, Sequence
+from statistics import fmean
 from typing import ClassVar
 
 from j1sdk.component import Component
@@ -31,3 +32,15 @@ def wins(judgments: Sequence[Judgment], response: int) -> list[float]:
     read = [judgment for judgment in judgments if judgment.ok and response in judgment.order]
     verdicts = [judgment.verdict() for judgment in read]
     return [0.5 if verdict is None else float(verdict == response) for verdict in verdicts]
+
+
+async def matches(pairs: Sequence[tuple[int, int]], judge: JudgePairs) -> list[float | None]:
+    """What the first of each pair won, from 0 to 1, each pair judged in both orders at once.
+
+    None where either order could not be read: the other alone would carry the position bias.
+    """
+    judged = await judge([*pairs, *((second, first) for first, second in pairs)])
+    both = zip(pairs, judged[: len(pairs)], judged[len(pairs) :], strict=True)
+    return [
+        fmean(wins((one, two), pair[0])) if one.ok and two.ok else None for pair, one, two in both
+    ]

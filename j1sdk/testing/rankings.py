@@ -39,6 +39,8 @@ class RankingContract(ComponentContract):
     abstract = Ranking
     total = True
     """Set to False for a ranking that finds the best and leaves the others unordered."""
+    single = True
+    """Set to False for one that may leave responses level, the best too, but swaps none."""
 
     def test_ranks_as_a_perfect_judge_does(self) -> None:
         for quality in ((1, 0), (0, 1), *permutations(range(4))):
@@ -85,6 +87,11 @@ class RankingContract(ComponentContract):
         return run(rank())
 
     def _check_order(self, quality: Sequence[int], scores: Sequence[float]) -> None:
+        if not self.single:
+            by_quality = [scores[quality.index(place)] for place in range(len(scores))]
+            assert by_quality == sorted(by_quality), f"{quality} is swapped: {scores}"
+            assert len(set(scores)) > 1, f"a perfect judge of {quality} tells none apart"
+            return
         by_score = sorted(range(len(scores)), key=scores.__getitem__)
         found = [quality[place] for place in by_score]
         best = scores.count(max(scores)) == 1 and found[-1] == max(quality)
