@@ -5,6 +5,7 @@ Everything a user or plugin author needs by name is here; `import j1sdk` loads n
 
 from j1sdk.data import Source
 from j1sdk.engines import Engine
+from j1sdk.engines.cached import Cached
 from j1sdk.engines.scripted import Scripted
 from j1sdk.engines.transformers import Transformers
 from j1sdk.errors import (
@@ -53,6 +54,7 @@ from j1sdk.types import (
 
 __all__ = [
     "Adaptive",
+    "Cached",
     "Completion",
     "ConfigError",
     "Conversation",

@@ -1,28 +1,36 @@
-"""One event loop on one daemon thread, for the plain forms of async methods."""
+"""One event loop on one daemon thread: for plain forms of async methods, and as a fixed home."""
 
 from __future__ import annotations
 
 import asyncio
 import os
 from collections.abc import Coroutine
-from functools import cache
 from threading import Thread
 from typing import Any, TypeVar
 
 Result = TypeVar("Result")
 
 
-@cache
-def _loop(process: int) -> asyncio.AbstractEventLoop:
-    """The loop of this process; a forked child has the parent's cache but not its threads."""
-    loop = asyncio.new_event_loop()
-    Thread(target=loop.run_forever, name="j1-loop", daemon=True).start()
+_loops: dict[int, asyncio.AbstractEventLoop] = {}
+"""By process: a forked child has the parent's, but not the thread that runs it."""
+
+
+def _loop() -> asyncio.AbstractEventLoop:
+    """The loop of this process, the same one for threads that ask for it first at once."""
+    if (loop := _loops.get(os.getpid())) is not None:
+        return loop
+    made = asyncio.new_event_loop()
+    loop = _loops.setdefault(os.getpid(), made)
+    if loop is made:
+        Thread(target=made.run_forever, name="j1-loop", daemon=True).start()
+    else:
+        made.close()
     return loop
 
 
 def run(coroutine: Coroutine[Any, Any, Result]) -> Result:
     """The coroutine's result. Works where another event loop is already running (notebooks)."""
-    loop = _loop(os.getpid())
+    loop = _loop()
     if _running() is loop:
         coroutine.close()
         raise RuntimeError("an engine or format must await the `_async` form: this would hang")
@@ -32,6 +40,17 @@ def run(coroutine: Coroutine[Any, Any, Result]) -> Result:
     except BaseException:  # an interrupt must stop the work as well as the waiting
         future.cancel()
         raise
+
+
+async def on_background(coroutine: Coroutine[Any, Any, Result]) -> Result:
+    """The coroutine's result, from the background loop whichever loop asks.
+
+    For what is bound to one event loop but wanted on any.
+    """
+    loop = _loop()
+    if _running() is loop:
+        return await coroutine
+    return await asyncio.wrap_future(asyncio.run_coroutine_threadsafe(coroutine, loop))
 
 
 def _running() -> asyncio.AbstractEventLoop | None:

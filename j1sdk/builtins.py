@@ -14,6 +14,7 @@ from j1sdk.data import Source
 from j1sdk.data.gsm8k import Gsm8kSolutions
 from j1sdk.data.jsonl import JsonLines
 from j1sdk.engines import Engine
+from j1sdk.engines.cached import Cached
 from j1sdk.engines.scripted import Scripted
 from j1sdk.engines.transformers import Transformers
 from j1sdk.formats import JudgmentFormat
@@ -48,7 +49,7 @@ def formats() -> list[type[JudgmentFormat]]:
 
 @hookimpl
 def engines() -> list[type[Engine]]:
-    return [Scripted, Transformers]
+    return [Cached, Scripted, Transformers]
 
 
 @hookimpl

@@ -84,16 +84,20 @@ def build_run(
 
 def relative_to(folder: Path, described: dict[str, Any]) -> dict[str, Any]:
     """The mapping with file paths taken from the folder of the run file."""
-    data, engine = described.get("data"), described.get("judge", {})
-    engine = engine.get("engine") if isinstance(engine, dict) else None
-    for section, key in ((data, "path"), (engine, "model"), (engine, "adapter")):
-        if not isinstance(section, dict) or not isinstance(section.get(key), str):
-            continue
-        candidate = folder / section[key]
-        is_path = key == "path" or section[key].startswith(".") or candidate.is_dir()
-        if is_path:
-            section[key] = str(candidate)
+    for section in ("data", "judge"):
+        _relocate(folder, described.get(section))
     return described
+
+
+def _relocate(folder: Path, table: Any) -> None:
+    """Take the paths of a table, and of the components in it, from the folder."""
+    for key, value in table.items() if isinstance(table, dict) else ():
+        if isinstance(value, dict) and "name" in value:
+            _relocate(folder, value)
+        elif key in ("path", "model", "adapter") and isinstance(value, str):
+            candidate = folder / value
+            if key == "path" or value.startswith(".") or candidate.is_dir():
+                table[key] = str(candidate)
 
 
 def dump_run(run: Run) -> str:

@@ -150,7 +150,7 @@ def build(kind: str, folder: Path) -> Component:
     table.write_text("prompt,chosen,rejected\n2+2?,4,5\n3+3?,6,7\n", encoding="utf-8")
     talker = Scripted(script=lambda asked, sampling: f"{asked[0].content} " * 20)
     needed: dict[str, dict[str, Any]] = {
-        "engines": {"engine": talker},
+        "engines": {"engine": talker, "path": folder / "record.jsonl"},
         "sources": {"path": table},
     }
     component: Component = offered(kind)(**needed.get(kind, {}))
@@ -177,12 +177,16 @@ def test_every_kind_with_a_contract_is_in_the_guide() -> None:
     assert set(CONTRACTS) == set(signatures()) - {"trainers", "commands"}
 
 
-def test_the_engine_example_asks_once_for_what_has_one_answer() -> None:
-    counted = Scripted(script=lambda asked, sampling: PairwiseVerdict().write((1.0, 0.0)))
-    judge = JudgeRewardModel(format=PairwiseVerdict(), engine=offered("engines")(engine=counted))
-    ranked = [judge.rank("Sum?", ["4", "5"]) for _ in range(3)]
-    assert len(counted.asked) == 2
-    assert ranked[0] == ranked[2]
+def test_the_engine_example_records_what_was_asked_and_answered(tmp_path: Path) -> None:
+    verdict = PairwiseVerdict().write((1.0, 0.0))
+    answering = Scripted(script=lambda asked, sampling: verdict)
+    engine = offered("engines")(engine=answering, path=tmp_path / "record.jsonl")
+    JudgeRewardModel(format=PairwiseVerdict(), engine=engine).rank("Sum?", ["4", "5"])
+    lines = (tmp_path / "record.jsonl").read_text(encoding="utf-8").splitlines()
+    recorded = [json.loads(line) for line in lines]
+    asked = [[message.model_dump() for message in one] for one in answering.asked]
+    assert len(asked) == 2 and [line["asked"] for line in recorded] == asked
+    assert {(line["text"], line["temperature"]) for line in recorded} == {(verdict, 0.0)}
 
 
 def test_the_source_example_names_line_and_column(tmp_path: Path) -> None:
