@@ -114,12 +114,13 @@ async def deliberate(
     number: int = 0,
 ) -> Judgment:  # fmt: skip
     """Sample `number` of a presentation's judgment: an engine's judgments are all made here."""
-    deliberation = Deliberation(format, shown, engine.reserved)
+    deliberation, turns = Deliberation(format, shown, engine.reserved), 0
     while (turn := deliberation.turn) is not None:
+        turns += 1
         limit = min(turn.max_new_tokens or sampling.max_new_tokens, sampling.max_new_tokens)
         drawn = sampling.model_copy(
             update={
-                "seed": seed_of(sampling.seed, shown, len(turn.say), number),
+                "seed": seed_of(sampling.seed, shown, turns, number),
                 "stop": (*sampling.stop, *turn.stop),
                 "max_new_tokens": limit,
             }

@@ -1,8 +1,9 @@
-"""Writing files so that no reader ever sees half of one."""
+"""Files that are whole: replaced in one step, or added to line by line."""
 
 from __future__ import annotations
 
 import os
+from collections.abc import Iterable, Iterator
 from pathlib import Path
 
 
@@ -15,3 +16,23 @@ def write_text(path: Path, text: str) -> None:
         partial.replace(path)
     finally:
         partial.unlink(missing_ok=True)
+
+
+def append_lines(path: Path, lines: Iterable[str]) -> None:
+    """Add lines; they are with the system when this returns, and outlive the process."""
+    with path.open("a", encoding="utf-8", newline="\n") as file:
+        file.write("".join(f"{line}\n" for line in lines))
+
+
+def read_lines(path: Path) -> Iterator[tuple[str, bytes]]:
+    """(where, line) of each line of a file, if it is there.
+
+    A last line that a crash cut short is removed from the file.
+    """
+    text = path.read_bytes() if path.exists() else b""
+    whole = text[: text.rfind(b"\n") + 1]
+    if len(whole) < len(text):
+        with path.open("r+b") as file:
+            file.truncate(len(whole))
+    for number, line in enumerate(whole.splitlines(), 1):
+        yield f"{path}, line {number}", line

@@ -12,6 +12,7 @@ from __future__ import annotations
 
 import asyncio
 from collections.abc import Sequence
+from functools import partial
 from pathlib import Path
 from statistics import fmean
 from typing import TYPE_CHECKING, Any, Literal, Self
@@ -26,7 +27,7 @@ from j1sdk.errors import ConfigError
 from j1sdk.formats import JudgmentFormat
 from j1sdk.rankings import Ranking, wins
 from j1sdk.rankings.round_robin import RoundRobin
-from j1sdk.scaling import Scaling
+from j1sdk.scaling import Samples, Scaling
 from j1sdk.scaling.single import Single
 from j1sdk.types import (
     Conversation,
@@ -108,7 +109,8 @@ class JudgeRewardModel(Value):
 
     async def present_async(self, shown: Presentation) -> Judgment:
         """Judge one presentation, with as many samples as the scaling draws."""
-        return await self.scaling.judge(Drawn(self, shown))
+        samples = Samples(partial(self.draw_async, shown), self.engine)
+        return await self.scaling.judge(samples)
 
     async def draw_async(self, shown: Presentation, number: int) -> Judgment:
         """One sample of a presentation's judgment; with a seed, each number gives its own."""
@@ -224,18 +226,6 @@ class JudgeRewardModel(Value):
     def _scaled(self, score: float | None) -> float | None:
         low, high = self.format.score_range
         return None if score is None else (score - low) / (high - low)
-
-
-class Drawn:
-    """The samples of one presentation, as a scaling asks for them."""
-
-    def __init__(self, judge: JudgeRewardModel, shown: Presentation) -> None:
-        self.engine = judge.engine
-        self._judge, self._shown = judge, shown
-
-    async def draw(self, number: int) -> Judgment:
-        """Sample `number` of the judgment."""
-        return await self._judge.draw_async(self._shown, number)
 
 
 def result_of(task: JudgmentTask, judgments: Sequence[Judgment]) -> JudgeResult:

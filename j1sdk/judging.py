@@ -13,7 +13,7 @@ from j1sdk.config import Run, dump_run
 from j1sdk.deliberation import question
 from j1sdk.errors import ConfigError, DataError
 from j1sdk.evaluation.metrics import Metrics, measure
-from j1sdk.files import write_text
+from j1sdk.files import read_lines, write_text
 from j1sdk.judge import JudgeRewardModel, result_of
 from j1sdk.types import Judgment, JudgmentTask, Presentation
 
@@ -88,15 +88,7 @@ def claim(out: Path, judge: JudgeRewardModel) -> None:
 
 def read_judgments(path: Path) -> dict[Key, Judgment]:
     """The judgments of a file; a last line cut short by a crash is removed from it."""
-    if not path.exists():
-        return {}
-    text = path.read_bytes()
-    whole = text[: text.rfind(b"\n") + 1]
-    if len(whole) < len(text):
-        with path.open("r+b") as file:
-            file.truncate(len(whole))
-    judgments = (parse_line(line, f"{path}, line {number}")
-                 for number, line in enumerate(whole.splitlines(), 1))  # fmt: skip
+    judgments = (parse_line(line, where) for where, line in read_lines(path))
     return {(judgment.task_id, judgment.order): judgment for judgment in judgments}
 
 

@@ -456,6 +456,19 @@ def test_curves_of_one_colour_differ_in_their_dashes() -> None:
     assert len(looks) == 8
 
 
+def test_rates_on_curves_carry_their_intervals() -> None:
+    from matplotlib.figure import Figure
+
+    line: list[tuple[float, float | Rate]] = [(1, RATE), (8, RATE)]
+    curves = Curves(title="t", x="tokens", y="y", series={"a": line}, logarithmic=True)
+    axes = Figure().add_subplot()
+    curves.draw(axes)
+    reach = [segment[:, 1].tolist() for segment in axes.collections[0].get_segments()]
+    assert reach == [pytest.approx([RATE.low, RATE.high])] * 2
+    assert axes.get_xscale() == "log"
+    assert curves.table().rows == ((1.0, RATE), (8.0, RATE))
+
+
 def test_labels_are_counted_where_they_are_and_nought_where_not() -> None:
     assert LABELS.table().rows == (("A", 557, 0), ("B", 26, 0), ("tie", 0, 3))
     assert {"557", "26", "3", "A", "B", "tie", "verdict", "judgments"} <= set(drawn_text(LABELS))

@@ -81,7 +81,7 @@ class TestMetaJudgeOfMeans(ScalingContract):
 
 
 def add(scaling: Scaling, said: list[Scores | None], arity: int = 2) -> Judgment:
-    return run(scaling.judge(Drawing(lambda number: said[number], arity)))
+    return run(scaling.judge(Drawing(lambda number: said[number], arity).samples))
 
 
 @pytest.mark.parametrize(
@@ -143,7 +143,7 @@ def test_where_nothing_was_read_the_commonest_failure_is_the_status() -> None:
         async def draw(self, number: int) -> Judgment:
             return (await super().draw(number)).model_copy(update={"status": statuses[number]})
 
-    made = run(Vote(n=3).judge(Failing(lambda number: None)))
+    made = run(Vote(n=3).judge(Failing(lambda number: None).samples))
     assert made.status is JudgmentStatus.TRUNCATED
     assert made.detail == "no sample counts: truncated 2, engine_error 1"
 
@@ -197,7 +197,7 @@ def test_a_clear_vote_is_over_after_half_and_drawn_at_once() -> None:
             waits.append(number)
             return await super().draw(number)
 
-    made = run(Vote(n=31, early_stop=True).judge(Waiting(lambda number: A)))
+    made = run(Vote(n=31, early_stop=True).judge(Waiting(lambda number: A).samples))
     assert len(made.samples) == 16 and waits == list(range(16))
 
 

@@ -50,22 +50,30 @@ class Chart(Block):
 
 
 class Curves(Chart):
-    """Lines through (x, y) points, one per series."""
+    """Lines through (x, y) points, one per series. A y that is a rate has its 95% interval."""
 
     x: str
     y: str
-    series: dict[str, list[tuple[float, float]]]
+    series: dict[str, list[tuple[float, float | Rate]]]
+    logarithmic: bool = False
+    """The x axis, in powers of two."""
 
     def draw(self, axes: Axes) -> None:
         for place, (name, points) in enumerate(self.series.items()):
-            axes.plot(
+            axes.errorbar(
                 [x for x, _ in points],
-                [y for _, y in points],
+                [y.value if isinstance(y, Rate) else y for _, y in points],
+                yerr=_errors([y for _, y in points if isinstance(y, Rate)]),
+                elinewidth=1,
+                capsize=3,
                 label=short(name),
                 color=colour(place),
                 linestyle=DASHES[place % len(DASHES)],
                 marker="o" if len(points) <= 20 else "",
             )
+        if self.logarithmic:
+            axes.set_xscale("log", base=2)
+            axes.xaxis.set_major_formatter("{x:g}")
         axes.set_xlabel(short(self.x))
         axes.set_ylabel(short(self.y))
 

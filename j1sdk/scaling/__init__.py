@@ -19,23 +19,21 @@ from __future__ import annotations
 import asyncio
 from abc import abstractmethod
 from collections import Counter
-from collections.abc import Iterable, Sequence
-from typing import ClassVar, Protocol
+from collections.abc import Awaitable, Callable, Iterable, Sequence
+from typing import ClassVar, NamedTuple
 
 from j1sdk.component import Component
 from j1sdk.engines import Engine
 from j1sdk.types import Judgment, JudgmentStatus, Scores, Usage, winner
 
 
-class Samples(Protocol):
+class Samples(NamedTuple):
     """The judgments of one presentation, drawn on demand."""
 
+    draw: Callable[[int], Awaitable[Judgment]]
+    """Sample by number, from 0; never raises for a judgment that fails."""
     engine: Engine
-    """What draws them."""
-
-    async def draw(self, number: int) -> Judgment:
-        """Sample `number`, from 0; never raises for a judgment that fails."""
-        ...
+    """What they are drawn from."""
 
 
 class Scaling(Component):

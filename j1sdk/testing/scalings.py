@@ -5,9 +5,8 @@ from __future__ import annotations
 from collections.abc import Callable
 
 from j1sdk.background import run
-from j1sdk.engines import Engine
 from j1sdk.engines.scripted import Scripted
-from j1sdk.scaling import Scaling
+from j1sdk.scaling import Samples, Scaling
 from j1sdk.testing.components import ComponentContract
 from j1sdk.types import Judgment, JudgmentStatus, Message, Scores, Usage
 
@@ -15,11 +14,14 @@ from j1sdk.types import Judgment, JudgmentStatus, Message, Scores, Usage
 class Drawing:
     """Samples whose scores a rule gives, by number, as scores or None; remembers what was drawn."""
 
-    engine: Engine = Scripted()
-
     def __init__(self, rule: Callable[[int], Scores | None], arity: int = 2) -> None:
         self.drawn: list[int] = []
         self._rule, self._arity = rule, arity
+
+    @property
+    def samples(self) -> Samples:
+        """What a scaling is given."""
+        return Samples(self.draw, Scripted())
 
     async def draw(self, number: int) -> Judgment:
         """Sample `number`, which costs `number + 1` tokens."""
@@ -83,4 +85,4 @@ class ScalingContract(ComponentContract):
         assert usage.completion_tokens >= sum(number + 1 for number in drawing.drawn)
 
     def _judge(self, drawing: Drawing) -> Judgment:
-        return run(self.component.judge(drawing))
+        return run(self.component.judge(drawing.samples))

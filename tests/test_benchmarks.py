@@ -1,0 +1,54 @@
+"""Benchmarks run, and write down their figures with what made them."""
+
+from __future__ import annotations
+
+import json
+import os
+import subprocess
+import sys
+from pathlib import Path
+from typing import Any
+
+import pytest
+
+BENCHMARKS = Path(__file__).parents[1] / "benchmarks"
+
+
+def measured(name: str, out: Path, *words: str) -> dict[str, Any]:
+    """The figures of a quick run."""
+    command = [sys.executable, str(BENCHMARKS / f"{name}.py"), "--quick", "--out", str(out), *words]
+    environment = {**os.environ, "OMP_NUM_THREADS": "1"}
+    done = subprocess.run(command, capture_output=True, text=True, env=environment, check=False)
+    assert done.returncode == 0, done.stdout + done.stderr
+    assert (out / f"{name}.md").read_text(encoding="utf-8").startswith("# ")
+    figures: dict[str, Any] = json.loads((out / f"{name}.json").read_text(encoding="utf-8"))
+    return figures
+
+
+def test_an_early_stop_saves_tokens_and_changes_no_outcome(tmp_path: Path) -> None:
+    rows = measured("early_stop", tmp_path)["rows"]
+    assert [row["judge accuracy"] for row in rows] == [0.6, 0.7, 0.8, 0.9, 0.95]
+    assert {row["outcomes identical"] for row in rows} == {"50 of 50"}
+    saved = [row["tokens saved"] for row in rows]
+    assert saved == sorted(saved), "a better judge is surer sooner"
+    assert saved[0] > 0.05 and saved[-1] > 0.35
+
+
+def test_import_time_is_told_beside_its_floor(tmp_path: Path) -> None:
+    figures = measured("import_time", tmp_path)
+    assert {"import j1sdk", "j1 --help"} <= {row["command"] for row in figures["rows"]}
+    assert figures["facts"] == {"rounds": 2}
+
+
+@pytest.mark.parametrize("path", sorted(BENCHMARKS.glob("results/*.json")), ids=lambda p: p.stem)
+def test_recorded_figures_say_what_made_them(path: Path) -> None:
+    figures = json.loads(path.read_text(encoding="utf-8"))
+    assert figures["rows"], "no figures"
+    assert {"date", "command", "cores", "python", "j1sdk"} <= set(figures["made_with"])
+    assert figures["made_with"]["command"].startswith(f"python benchmarks/{path.stem}.py")
+    assert path.with_suffix(".md").exists()
+
+
+def test_every_recorded_figure_has_its_script() -> None:
+    scripts = {path.stem for path in BENCHMARKS.glob("*.py")}
+    assert {path.stem for path in BENCHMARKS.glob("results/*.json")} <= scripts
