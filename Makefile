@@ -1,12 +1,17 @@
 # make quickstart   install, and run the whole idea on a CPU
 # make test         install, then lint, types and all tests that need no GPU
-# make clean        remove the environment and what runs have written
+# make test-stack   the same judge on the real vLLM, in an environment of its own (4 GB)
+# make clean        remove the environments and what runs have written
 
 PYTHON ?= python3
 VENV ?= .venv
+STACK ?= .venv-stack
 PIP = $(VENV)/bin/pip install --quiet -c constraints.txt
+STACK_PIP = $(STACK)/bin/pip install --quiet --no-deps
+PLUGINS = $(wildcard plugins/*)
+PROJECTS = pyproject.toml $(wildcard plugins/*/pyproject.toml)
 
-.PHONY: quickstart test lint install clean
+.PHONY: quickstart test test-stack lint install install-stack clean
 
 quickstart: install
 	$(VENV)/bin/j1 quickstart --out runs/quickstart --resume
@@ -15,17 +20,29 @@ test: lint
 	$(VENV)/bin/mypy
 	$(VENV)/bin/pytest
 
+test-stack: install-stack
+	$(STACK)/bin/pytest -m stack tests/stack
+
 lint: install
 	$(VENV)/bin/ruff check .
 	$(VENV)/bin/ruff format --check .
 
 install: $(VENV)/.installed
 
-$(VENV)/.installed: pyproject.toml constraints.txt $(wildcard plugins/*/pyproject.toml)
+$(VENV)/.installed: constraints.txt $(PROJECTS)
 	test -x $(VENV)/bin/python || $(PYTHON) -m venv $(VENV)
 	$(PIP) torch==2.13.0
-	$(PIP) -e '.[all,test]' $(addprefix -e ./,$(wildcard plugins/*))
+	$(PIP) -e '.[all,test]' $(addprefix -e ./,$(PLUGINS))
+	touch $@
+
+install-stack: $(STACK)/.installed
+
+$(STACK)/.installed: requirements-stack.txt $(PROJECTS)
+	test -x $(STACK)/bin/python || $(PYTHON) -m venv $(STACK)
+	$(STACK)/bin/pip install --quiet -c requirements-stack.txt torch==2.13.0
+	$(STACK_PIP) -r requirements-stack.txt
+	$(STACK_PIP) -e . $(addprefix -e ./,$(PLUGINS))
 	touch $@
 
 clean:
-	rm -rf $(VENV) runs
+	rm -rf $(VENV) $(STACK) runs

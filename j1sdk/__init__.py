@@ -8,6 +8,7 @@ from j1sdk.engines import Engine
 from j1sdk.engines.cached import Cached
 from j1sdk.engines.scripted import Scripted
 from j1sdk.engines.transformers import Transformers
+from j1sdk.engines.vllm import VLLM
 from j1sdk.errors import (
     ConfigError,
     DataError,
@@ -53,6 +54,7 @@ from j1sdk.types import (
 )
 
 __all__ = [
+    "VLLM",
     "Adaptive",
     "Cached",
     "Completion",

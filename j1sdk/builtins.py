@@ -18,6 +18,7 @@ from j1sdk.engines import Engine
 from j1sdk.engines.cached import Cached
 from j1sdk.engines.scripted import Scripted
 from j1sdk.engines.transformers import Transformers
+from j1sdk.engines.vllm import VLLM
 from j1sdk.formats import JudgmentFormat
 from j1sdk.formats.pairwise_scores import PairwiseScores
 from j1sdk.formats.pairwise_verdict import PairwiseVerdict
@@ -50,7 +51,7 @@ def formats() -> list[type[JudgmentFormat]]:
 
 @hookimpl
 def engines() -> list[type[Engine]]:
-    return [Cached, Scripted, Transformers]
+    return [Cached, Scripted, Transformers, VLLM]
 
 
 @hookimpl

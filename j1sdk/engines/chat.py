@@ -6,14 +6,41 @@ exactly the tokens it is later asked with.
 
 from __future__ import annotations
 
+import os
+from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
-from j1sdk.errors import ConfigError
+from j1sdk.errors import ConfigError, MissingExtraError
 from j1sdk.quoting import breakable
 from j1sdk.types import Conversation
 
 if TYPE_CHECKING:
     from transformers import PreTrainedTokenizerBase
+
+
+def load_tokenizer(model: str) -> PreTrainedTokenizerBase:
+    """The tokenizer of a directory or hub name; ConfigError where none fit to judge is there."""
+    try:
+        from transformers import AutoTokenizer
+    except ImportError as error:
+        raise MissingExtraError(error.name or "transformers", "transformers") from error
+    if _is_path(model) and not Path(model).is_dir():
+        raise ConfigError(f"no model directory at {model}")
+    try:
+        tokenizer = AutoTokenizer.from_pretrained(model)
+    except Exception as error:  # a damaged file fails as its own library pleases
+        raise ConfigError(f"cannot open {model} as a model: {error}") from error
+    require_chat_template(tokenizer, model)
+    return tokenizer
+
+
+def _is_path(model: str) -> bool:
+    """Whether this can only be a directory: names on the hub have one slash at most."""
+    return (
+        model.startswith((os.sep, ".", "~"))
+        or model.count(os.sep) > 1
+        or (os.sep in model and Path(model).parent.is_dir())
+    )
 
 
 def require_chat_template(tokenizer: PreTrainedTokenizerBase, model: str) -> None:

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import os
 from collections.abc import Sequence
 from functools import cached_property
 from pathlib import Path
@@ -12,7 +11,12 @@ from pydantic import Field, PrivateAttr
 
 from j1sdk.engines import Engine, cut_after
 from j1sdk.engines.batching import Batcher
-from j1sdk.engines.chat import encode_chat, require_chat_template, reserved_tokens
+from j1sdk.engines.chat import (
+    encode_chat,
+    load_tokenizer,
+    require_chat_template,
+    reserved_tokens,
+)
 from j1sdk.errors import ConfigError, EngineError, MissingExtraError
 from j1sdk.types import Completion, Conversation, Sampling
 
@@ -177,34 +181,19 @@ def load_model(engine: Transformers) -> tuple[PreTrainedModel, PreTrainedTokeniz
     """The model and tokenizer an engine names; raises ConfigError where they cannot be opened."""
     try:
         import torch
-        from transformers import AutoModelForCausalLM, AutoTokenizer
+        from transformers import AutoModelForCausalLM
     except ImportError as error:
         raise MissingExtraError(error.name or "transformers", "transformers") from error
-    if _is_path(engine.model) and not Path(engine.model).is_dir():
-        raise ConfigError(f"no model directory at {engine.model}")
-    device = engine.device
+    tokenizer, device = load_tokenizer(engine.model), engine.device
     if device == "auto":
         device = "cuda" if torch.cuda.is_available() else "cpu"
     try:
-        tokenizer = AutoTokenizer.from_pretrained(engine.model)
-        require_chat_template(tokenizer, engine.model)
         model = AutoModelForCausalLM.from_pretrained(engine.model, dtype=engine.dtype)
-    except ConfigError:
-        raise
     except Exception as error:  # a damaged file fails as its own library pleases
         raise ConfigError(f"cannot open {engine.model} as a model: {error}") from error
     if engine.adapter:
         model = _with_adapter(model, engine.adapter)
     return model.to(device).eval(), tokenizer
-
-
-def _is_path(model: str) -> bool:
-    """Whether this can only be a directory: names on the hub have one slash at most."""
-    return (
-        model.startswith((os.sep, ".", "~"))
-        or model.count(os.sep) > 1
-        or (os.sep in model and Path(model).parent.is_dir())
-    )
 
 
 def _with_adapter(model: PreTrainedModel, adapter: str) -> PreTrainedModel:
