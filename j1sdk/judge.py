@@ -170,7 +170,7 @@ class JudgeRewardModel(Value):
         scores: Sequence[float | None]
         if self.format.arity == 1:
             made = await judge([(index,) for index in range(len(distinct))])
-            scores = [self._scaled(judgment.score_of(judgment.order[0])) for judgment in made]
+            scores = [self.scaled(judgment.score_of(judgment.order[0])) for judgment in made]
         elif len(distinct) == 1:
             scores = [0.5]
         else:
@@ -221,9 +221,10 @@ class JudgeRewardModel(Value):
             for prompt, response, reference in zip(prompts, responses, known, strict=True)
         ]
         results = await self.judge_async(tasks)
-        return [self._scaled(result.scores[0]) for result in results]
+        return [self.scaled(result.scores[0]) for result in results]
 
-    def _scaled(self, score: float | None) -> float | None:
+    def scaled(self, score: float | None) -> float | None:
+        """A score of the judge's format as a reward from 0 to 1."""
         low, high = self.format.score_range
         return None if score is None else (score - low) / (high - low)
 

@@ -1,13 +1,20 @@
-"""A judge's model small enough for a test: random weights, every byte a token."""
+"""A judge's model small enough for a test: random weights, every byte a token. And a server."""
 
 from __future__ import annotations
 
+import asyncio
 import subprocess
 import sys
+from collections.abc import Awaitable, Callable, Iterator, Mapping
+from concurrent.futures import Future
+from contextlib import ExitStack
 from pathlib import Path
+from threading import Thread
+from typing import Any
 
 import pytest
 
+Script = Callable[[int, dict[str, Any], Any], Awaitable[Any]]
 CHATML = (
     "{% for message in messages %}<|im_start|>{{ message.role }}\n{{ message.content }}<|im_end|>\n"
     "{% endfor %}{% if add_generation_prompt %}<|im_start|>assistant\n{% endif %}"
@@ -70,3 +77,95 @@ def quickstart_home(tmp_path_factory: pytest.TempPathFactory) -> Path:
     )
     assert done.returncode == 0, done.stderr
     return home
+
+
+class ChatServer:
+    """A real HTTP server on a thread of its own, which does what `script` says.
+
+    A script is called with the number of the request, from 0, its body and the aiohttp request;
+    it returns a response, or the JSON of one.
+    """
+
+    def __init__(self, script: Script) -> None:
+        self._script = script
+        self.asked: list[dict[str, Any]] = []
+        self.headers: list[Mapping[str, str]] = []
+        self.models: list[str] = []
+        self.template: Callable[[dict[str, Any]], str] | None = None
+        """What `/tokenize` renders, as vLLM does; nobody knows of it without one."""
+        self.under_way, self.most, self.gone = 0, 0, 0
+        """Requests now, the most at once, and those whose client went away."""
+
+    def __enter__(self) -> ChatServer:
+        started: Future[int] = Future()
+        self._loop = asyncio.new_event_loop()
+        self._thread = Thread(target=self._run, args=(started,), daemon=True)
+        self._thread.start()
+        self.url = f"http://127.0.0.1:{started.result(timeout=10)}/v1"
+        return self
+
+    def __exit__(self, *error: object) -> None:
+        asyncio.run_coroutine_threadsafe(self._runner.cleanup(), self._loop).result(timeout=10)
+        self._loop.call_soon_threadsafe(self._loop.stop)
+        self._thread.join(timeout=10)
+        self._loop.close()
+
+    def _run(self, started: Future[int]) -> None:
+        self._loop.run_until_complete(self._start(started))
+        self._loop.run_forever()
+
+    async def _start(self, started: Future[int]) -> None:
+        from aiohttp import web
+
+        app = web.Application(client_max_size=2**24)
+        app.router.add_post("/v1/chat/completions", self._answer)
+        app.router.add_get("/v1/models", self._list)
+        app.router.add_post("/tokenize", self._tokenize)
+        app.router.add_post("/detokenize", self._detokenize)
+        self._runner = web.AppRunner(app, handler_cancellation=True, shutdown_timeout=0.1)
+        await self._runner.setup()
+        site = web.TCPSite(self._runner, "127.0.0.1", 0)
+        await site.start()
+        started.set_result(self._runner.addresses[0][1])
+
+    async def _answer(self, request: Any) -> Any:
+        from aiohttp import web
+
+        number, body = len(self.asked), await request.json()
+        self.asked.append(body)
+        self.headers.append(request.headers)
+        self.under_way += 1
+        self.most = max(self.most, self.under_way)
+        try:
+            answer = await self._script(number, body, request)
+            return web.json_response(answer) if isinstance(answer, dict) else answer
+        except asyncio.CancelledError:
+            self.gone += 1
+            raise
+        finally:
+            self.under_way -= 1
+
+    async def _list(self, request: Any) -> Any:
+        from aiohttp import web
+
+        return web.json_response({"data": [{"id": model} for model in self.models]})
+
+    async def _tokenize(self, request: Any) -> Any:
+        from aiohttp import web
+
+        if self.template is None:
+            raise web.HTTPNotFound
+        return web.json_response({"tokens": list(map(ord, self.template(await request.json())))})
+
+    async def _detokenize(self, request: Any) -> Any:
+        from aiohttp import web
+
+        tokens = (await request.json())["tokens"]
+        return web.json_response({"prompt": "".join(map(chr, tokens))})
+
+
+@pytest.fixture
+def chat_server() -> Iterator[Callable[[Script], ChatServer]]:
+    """Starts servers, which end with the test."""
+    with ExitStack() as servers:
+        yield lambda script: servers.enter_context(ChatServer(script))

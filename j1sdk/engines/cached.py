@@ -18,11 +18,10 @@ only in memory (`Transformers.around`).
 
 from __future__ import annotations
 
-import asyncio
 import hashlib
 import json
 import os
-from collections.abc import Coroutine, Iterator
+from collections.abc import Iterator
 from pathlib import Path
 from typing import Any, ClassVar
 
@@ -33,6 +32,7 @@ from j1sdk.engines import Engine
 from j1sdk.engines.cache_file import CacheFile
 from j1sdk.engines.chat import messages
 from j1sdk.errors import ConfigError
+from j1sdk.sharing import Sharing
 from j1sdk.types import Completion, Conversation, Sampling
 
 BESIDE = (".toml", ".jsonl", ".md")
@@ -51,11 +51,13 @@ class Cached(Engine):
     """An SQLite file, made if need be."""
     _files: dict[tuple[int, Path], CacheFile] = PrivateAttr(default_factory=dict)
     """By process, as a connection does not survive a fork; used on the background loop alone."""
-    _asked: dict[tuple[int, bytes], _Asked] = PrivateAttr(default_factory=dict)
-    """By process, too: what somebody waits for."""
+    _sharing: Sharing[tuple[int, bytes], Completion] = PrivateAttr()
     _described: tuple[Engine, str] | None = PrivateAttr(default=None)
     _hits: int = PrivateAttr(default=0)
     _misses: int = PrivateAttr(default=0)
+
+    def model_post_init(self, context: Any) -> None:
+        self._sharing = Sharing(self._hit)
 
     @property
     def hits(self) -> int:
@@ -105,22 +107,18 @@ class Cached(Engine):
     async def _recall(self, conversation: Conversation, sampling: Sampling) -> Completion:
         key = self._key(conversation, sampling)
         if (known := self._file.get(key)) is not None:
-            self._hits += 1
+            self._hit()
             return known
-        here = os.getpid(), key
-        if here in self._asked:
-            self._hits += 1
-        else:
-            self._misses += 1
-            self._asked[here] = _Asked(self._ask(key, conversation, sampling))
-        asked = self._asked[here]
-        try:
-            return await asked.wait()
-        finally:
-            if not asked.waiting and self._asked.get(here) is asked:
-                del self._asked[here]
+        # by process: a fork has what its parent waits for, and nobody who brings it
+        return await self._sharing.get(
+            (os.getpid(), key), lambda: self._ask(key, conversation, sampling)
+        )
+
+    def _hit(self) -> None:
+        self._hits += 1
 
     async def _ask(self, key: bytes, conversation: Conversation, sampling: Sampling) -> Completion:
+        self._misses += 1
         completion = await self.engine.complete(conversation, sampling)
         self._file.put(key, completion)
         return completion
@@ -147,24 +145,6 @@ class Cached(Engine):
     async def _close_file(self) -> None:
         if file := self._files.pop((os.getpid(), self.path), None):
             file.close()
-
-
-class _Asked:
-    """A completion on its way to everybody who wants it."""
-
-    def __init__(self, coroutine: Coroutine[Any, Any, Completion]) -> None:
-        self._task = asyncio.create_task(coroutine)
-        self.waiting = 0
-
-    async def wait(self) -> Completion:
-        """The completion; it is given up with the last who waits, not with the first."""
-        self.waiting += 1
-        try:
-            return await asyncio.shield(self._task)
-        finally:
-            self.waiting -= 1
-            if not self.waiting:
-                self._task.cancel()
 
 
 def is_determined(sampling: Sampling) -> bool:

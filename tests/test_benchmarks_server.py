@@ -1,0 +1,27 @@
+"""The benchmark of the server runs; what it measures is in benchmarks/results."""
+
+from __future__ import annotations
+
+import json
+import subprocess
+import sys
+from pathlib import Path
+
+BENCHMARKS = Path(__file__).parents[1] / "benchmarks"
+
+
+def test_it_runs_and_no_request_fails(tmp_path: Path) -> None:
+    command = [sys.executable, str(BENCHMARKS / "server.py"), "--quick", "--out", str(tmp_path)]
+    done = subprocess.run(command, capture_output=True, text=True, check=False)
+    assert not done.stderr
+    rows = json.loads((tmp_path / "server.json").read_text())["rows"]
+    assert [row["errors"] for row in rows] == [0, 0]
+    assert all(row["throughput ratio"] > 0.1 for row in rows), "a busy machine is no failure"
+
+
+def test_the_figures_kept_are_what_is_required() -> None:
+    kept = json.loads((BENCHMARKS / "results" / "server.json").read_text(encoding="utf-8"))
+    assert kept["facts"]["connections"] == 64 and kept["facts"]["requests a round"] == 5000
+    for row in kept["rows"]:
+        assert row["throughput ratio"] >= 0.6 and row["errors"] == 0
+        assert "added p99, ms" in row
