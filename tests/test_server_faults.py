@@ -31,8 +31,11 @@ from j1sdk import Completion, Engine, Pointwise, hookimpl
 class Hashing(Engine):
     name = "hashing"
     latency: float = 0.0
+    log: str = "/dev/null"
 
     async def complete(self, conversation, sampling):
+        with open(self.log, "a") as log:
+            log.write(conversation[-1].content.replace("\\n", " ") + "\\n")
         await asyncio.sleep(self.latency)
         text = conversation[-1].content.partition("[Response]")[2]
         number = text.split()[0] if text.split() else "0"
@@ -104,6 +107,28 @@ def test_a_thousand_clients_at_once_are_all_answered(run_file: Path) -> None:
     assert [reply.json["rewards"][0] for reply in replies] == [
         pytest.approx(expected(number)) for number in range(MANY)
     ]
+
+
+def test_two_servers_share_a_cache_and_pay_once(run_file: Path) -> None:
+    log = run_file.with_name("asked.txt")
+    inner = f'{{ name = "hashing", latency = 0.05, log = "{log}" }}'
+    cached = f'engine = {{ name = "cached", path = "cache.sqlite", engine = {inner} }}'
+    run_file.write_text(f'[judge]\nformat = "pointwise"\n{cached}\n[serve]\nport = 0\n')
+    bodies = [sample(f" {number} because") for number in range(200)]
+
+    async def everything(one: str, two: str) -> list[float]:
+        first = await ask_all(one, bodies[:100])
+        again = await ask_all(two, bodies[:100])
+        both = await asyncio.gather(ask_all(one, bodies[100:]), ask_all(two, bodies[100:]))
+        return [reply.json["rewards"][0] for reply in (*first, *again, *both[0], *both[1])]
+
+    with started(run_file) as (_, one), started(run_file) as (_, two):
+        rewards = asyncio.run(everything(f"{one}/get_reward", f"{two}/get_reward"))
+    right = [pytest.approx(expected(number)) for number in range(200)]
+    assert rewards == [*right[:100], *right[:100], *right[100:], *right[100:]]
+    asked = Counter(line for line in log.read_text().splitlines() if "because" in line)
+    assert len(asked) == 200
+    assert sum(asked.values()) <= 300, "what one server has paid for, the other pays again"
 
 
 async def outcome(url: str, number: int) -> float | str:
