@@ -6,6 +6,7 @@ Everything a user or plugin author needs by name is here; `import j1sdk` loads n
 from j1sdk.data import Source
 from j1sdk.engines import Engine
 from j1sdk.engines.cached import Cached
+from j1sdk.engines.openai import OpenAI
 from j1sdk.engines.scripted import Scripted
 from j1sdk.engines.transformers import Transformers
 from j1sdk.engines.vllm import VLLM
@@ -76,6 +77,7 @@ __all__ = [
     "Message",
     "MetaJudge",
     "MissingExtraError",
+    "OpenAI",
     "OutOfRange",
     "PairwiseScores",
     "PairwiseVerdict",

@@ -17,6 +17,7 @@ from j1sdk.data.gsm8k import Gsm8kSolutions
 from j1sdk.data.jsonl import JsonLines
 from j1sdk.engines import Engine
 from j1sdk.engines.cached import Cached
+from j1sdk.engines.openai import OpenAI
 from j1sdk.engines.scripted import Scripted
 from j1sdk.engines.transformers import Transformers
 from j1sdk.engines.vllm import VLLM
@@ -52,7 +53,7 @@ def formats() -> list[type[JudgmentFormat]]:
 
 @hookimpl
 def engines() -> list[type[Engine]]:
-    return [Cached, Scripted, Transformers, VLLM]
+    return [Cached, OpenAI, Scripted, Transformers, VLLM]
 
 
 @hookimpl

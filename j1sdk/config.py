@@ -100,8 +100,8 @@ def _relocate(folder: Path, table: Any) -> None:
         if isinstance(value, dict) and "name" in value:
             _relocate(folder, value)
         elif key in ("path", "model", "adapter") and isinstance(value, str):
-            candidate = folder / value
-            if key == "path" or value.startswith(".") or candidate.is_dir():
+            candidate, remote = folder / value, "base_url" in table
+            if key == "path" or (not remote and (value.startswith(".") or candidate.is_dir())):
                 table[key] = str(candidate)
 
 

@@ -282,6 +282,13 @@ def test_a_models_name_is_a_path_only_if_it_looks_like_one(
     assert run.judge.engine.model == expected.format(folder=run_file.parent)
 
 
+def test_what_a_server_calls_its_model_is_no_path(run_file: Path) -> None:
+    (run_file.parent / "judge").mkdir()
+    engine = '{ name = "openai", model = "judge", base_url = "http://localhost:1/v1" }'
+    run = read_run(described(run_file, JUDGE.replace('"scripted"', engine)))
+    assert getattr(run.judge.engine, "model", None) == "judge"
+
+
 def test_a_saved_run_still_finds_its_data_from_elsewhere(
     tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
