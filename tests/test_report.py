@@ -457,13 +457,16 @@ def test_curves_of_one_colour_differ_in_their_dashes() -> None:
 
 
 def test_rates_on_curves_carry_their_intervals() -> None:
+    from matplotlib.collections import LineCollection
     from matplotlib.figure import Figure
 
     line: list[tuple[float, float | Rate]] = [(1, RATE), (8, RATE)]
     curves = Curves(title="t", x="tokens", y="y", series={"a": line}, logarithmic=True)
     axes = Figure().add_subplot()
     curves.draw(axes)
-    reach = [segment[:, 1].tolist() for segment in axes.collections[0].get_segments()]
+    (bars,) = axes.collections
+    assert isinstance(bars, LineCollection)
+    reach = [segment[:, 1].tolist() for segment in bars.get_segments()]
     assert reach == [pytest.approx([RATE.low, RATE.high])] * 2
     assert axes.get_xscale() == "log"
     assert curves.table().rows == ((1.0, RATE), (8.0, RATE))
