@@ -13,6 +13,10 @@ from threading import Thread
 from typing import Any
 
 import pytest
+from hypothesis import settings
+
+settings.register_profile("patient", deadline=None)  # other work slows a machine down at times
+settings.load_profile("patient")
 
 Script = Callable[[int, dict[str, Any], Any], Awaitable[Any]]
 CHATML = (

@@ -217,7 +217,7 @@ def test_closing_sends_an_open_cohort_away_unscored() -> None:
             asked = asyncio.create_task(
                 ask_all(f"{server.url}/get_reward", [sample(a) for a in EIGHT[:3]])
             )
-            await asyncio.sleep(0.3)
+            await asyncio.to_thread(until, lambda: metric(server.url, "j1_pending") == 3)
             server.close()
             return await asked
 

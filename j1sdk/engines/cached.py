@@ -51,13 +51,10 @@ class Cached(Engine):
     """An SQLite file, made if need be."""
     _files: dict[tuple[int, Path], CacheFile] = PrivateAttr(default_factory=dict)
     """By process, as a connection does not survive a fork; used on the background loop alone."""
-    _sharing: Sharing[tuple[int, bytes], Completion] = PrivateAttr()
+    _shared: Sharing[tuple[int, bytes], Completion] | None = PrivateAttr(default=None)
     _described: tuple[Engine, str] | None = PrivateAttr(default=None)
     _hits: int = PrivateAttr(default=0)
     _misses: int = PrivateAttr(default=0)
-
-    def model_post_init(self, context: Any) -> None:
-        self._sharing = Sharing(self._hit)
 
     @property
     def hits(self) -> int:
@@ -110,9 +107,15 @@ class Cached(Engine):
             self._hit()
             return known
         # by process: a fork has what its parent waits for, and nobody who brings it
-        return await self._sharing.get(
-            (os.getpid(), key), lambda: self._ask(key, conversation, sampling)
-        )
+        here = os.getpid(), key
+        return await self._sharing.get(here, lambda: self._ask(key, conversation, sampling))
+
+    @property
+    def _sharing(self) -> Sharing[tuple[int, bytes], Completion]:
+        """Made when first asked: caches that were not asked yet are equal by their options."""
+        if self._shared is None:
+            self._shared = Sharing(self._hit)
+        return self._shared
 
     def _hit(self) -> None:
         self._hits += 1
