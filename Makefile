@@ -1,6 +1,6 @@
 # make quickstart   install, and run the whole idea on a CPU
 # make test         install, then lint, types and all tests that need no GPU
-# make test-stack   the same judge on the real vLLM, in an environment of its own (4 GB)
+# make test-stack   tests on the real vLLM and OpenRLHF, in an environment of its own (4 GB)
 # make clean        remove the environments and what runs have written
 
 PYTHON ?= python3
@@ -40,7 +40,7 @@ install-stack: $(STACK)/.installed
 $(STACK)/.installed: requirements-stack.txt $(PROJECTS)
 	test -x $(STACK)/bin/python || $(PYTHON) -m venv $(STACK)
 	$(STACK)/bin/pip install --quiet -c requirements-stack.txt torch==2.13.0
-	$(STACK_PIP) -r requirements-stack.txt
+	DS_BUILD_OPS=0 DS_ACCELERATOR=cpu $(STACK_PIP) --use-pep517 -r requirements-stack.txt
 	$(STACK_PIP) -e . $(addprefix -e ./,$(PLUGINS))
 	touch $@
 

@@ -7,6 +7,7 @@ import click
 from j1sdk.arithmetic.tasks import Arithmetic
 from j1sdk.cli.evaluate import evaluate
 from j1sdk.cli.judge import judge
+from j1sdk.cli.openrlhf import openrlhf
 from j1sdk.cli.plugins import plugins
 from j1sdk.cli.quickstart import quickstart
 from j1sdk.cli.scale import scale
@@ -43,6 +44,7 @@ from j1sdk.scaling.meta_judge import MetaJudge
 from j1sdk.scaling.single import Single
 from j1sdk.scaling.vote import Vote
 from j1sdk.training import Trainer
+from j1sdk.training.openrlhf.trainer import OpenRLHF
 from j1sdk.training.trl import Grpo, Sft
 
 
@@ -78,9 +80,9 @@ def sources() -> list[type[Source]]:
 
 @hookimpl
 def trainers() -> list[type[Trainer]]:
-    return [Sft, Grpo]
+    return [Sft, Grpo, OpenRLHF]
 
 
 @hookimpl
 def commands() -> list[click.Command]:
-    return [evaluate, judge, plugins, quickstart, scale, serve, train]
+    return [evaluate, judge, openrlhf, plugins, quickstart, scale, serve, train]

@@ -9,6 +9,7 @@
     │   ├── Unparseable
     │   └── OutOfRange
     ├── EngineError            the model could not be reached or failed
+    ├── TrainingError          a trainer that runs outside of us failed
     └── UnscoredError          a framework needs a number and the run's policy is "error"
 
 A message says what is wrong, where, and what to type next.
@@ -63,6 +64,10 @@ class OutOfRange(JudgmentError):
 
 class EngineError(J1Error):
     """The model could not be reached or failed."""
+
+
+class TrainingError(J1Error):
+    """A trainer that runs outside of us failed; the message has its last words."""
 
 
 class UnscoredError(J1Error):

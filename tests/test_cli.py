@@ -15,10 +15,21 @@ import click
 import pytest
 from click.testing import CliRunner, Result
 
-from j1sdk import JudgeRewardModel, PairwiseVerdict, Sampling, Scripted, Transformers, builtins
+from j1sdk import (
+    ConfigError,
+    JudgeRewardModel,
+    PairwiseVerdict,
+    Sampling,
+    Scripted,
+    Transformers,
+    builtins,
+)
 from j1sdk.arithmetic.tasks import Arithmetic
 from j1sdk.cli import j1
+from j1sdk.cli.train import as_trainer
 from j1sdk.errors import J1Error
+from j1sdk.training.openrlhf.trainer import OpenRLHF
+from j1sdk.training.trl import Grpo
 
 J1 = str(Path(sys.executable).with_name("j1"))
 FIRST = PairwiseVerdict().write((1.0, 0.0))
@@ -143,7 +154,7 @@ class TestPlugins:
         assert error in by_name["extra"]["error"]
         assert (by_name["extra"]["status"], by_name["extra"]["offers"]) == ("failed", {})
         assert by_name["builtins"]["status"] == "loaded"
-        assert by_name["builtins"]["offers"]["trainers"] == ["sft", "grpo"]
+        assert by_name["builtins"]["offers"]["trainers"] == ["sft", "grpo", "openrlhf"]
 
     def test_two_offers_of_one_name_are_pointed_out(self, tmp_path: Path) -> None:
         source = (
@@ -393,3 +404,26 @@ class TestTrain:
         assert result.returncode == 130
         assert result.stderr.splitlines()[-1].startswith("error: stopped at step 3 of 10; ")
         assert "--resume" in result.stderr and "Traceback" not in result.stderr
+
+    def test_another_trainer_takes_what_both_have(self) -> None:
+        told = Grpo(rollouts=5, tasks_per_step=32, kl=0.01, options={"beta": 0.1})
+        taken = as_trainer(told, "openrlhf")
+        assert isinstance(taken, OpenRLHF)
+        assert (taken.rollouts, taken.tasks_per_step, taken.kl) == (5, 32, 0.01)
+        assert taken.rewards == told.rewards and taken.options == {}
+        assert as_trainer(told, "grpo") == told
+
+    @pytest.mark.parametrize(
+        ("name", "complaint"),
+        [("grpoo", "did you mean 'grpo'"), ("openrlhf", "trainer 'openrlhf': epochs")],
+    )
+    def test_a_trainer_that_cannot_take_them_is_refused(self, name: str, complaint: str) -> None:
+        with pytest.raises(ConfigError, match=complaint):
+            as_trainer(Grpo(epochs=0.5), name)
+
+    def test_the_named_trainer_is_the_one_that_checks(self, tmp_path: Path) -> None:
+        text = '[judge]\nformat = "pairwise-verdict"\nengine = "scripted"\n'
+        text += '[data]\nname = "arithmetic"\n[train]\nname = "grpo"\n'
+        (tmp_path / "run.toml").write_text(text, encoding="utf-8")
+        words = ("train", tmp_path / "run.toml", "--out", tmp_path / "out", "--trainer", "openrlhf")
+        assert "openrlhf trains the weights of a model" in refusal(*words)

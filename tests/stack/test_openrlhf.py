@@ -1,0 +1,318 @@
+"""A judge trained by the real OpenRLHF: Ray, vLLM and DeepSpeed, unmodified, on the CPU.
+
+`shim` stands in for what a GPU would do, and for nothing else: the options are those of a node
+with one GPU. Run by `make test-stack`.
+"""
+
+from __future__ import annotations
+
+import json
+import math
+import os
+import random
+import re
+import signal
+import subprocess
+import sys
+import tempfile
+import time
+from collections.abc import Callable, Iterator
+from contextlib import contextmanager
+from pathlib import Path
+from typing import Any, NamedTuple
+
+import psutil
+import pytest
+
+from j1sdk import JudgeRewardModel, JudgmentStatus, PairwiseVerdict, Sampling, Transformers
+from j1sdk.arithmetic.tasks import Arithmetic
+from j1sdk.config import Run, dump_run
+from j1sdk.rewards.format_adherence import FormatAdherence
+from j1sdk.rewards.verdict_consistency import VerdictConsistency
+from j1sdk.training.openrlhf.launch import last_words
+from j1sdk.training.openrlhf.trainer import Cluster, OpenRLHF
+
+pytestmark = pytest.mark.stack
+
+SHIM = Path(__file__).with_name("shim")
+STEPS, TASKS, ROLLOUTS = 8, 8, 4
+SURROUNDINGS = {
+    "PYTHONPATH": str(SHIM),
+    "PATH": f"{Path(sys.executable).parent}:{os.environ['PATH']}",  # DeepSpeed looks for ninja
+    "DS_ACCELERATOR": "cpu",
+    "HF_DATASETS_OFFLINE": "1",
+    "RAY_USAGE_STATS_ENABLED": "0",
+    "RAY_memory_monitor_refresh_ms": "0",
+}
+"""Beside those of conftest."""
+MARK = "RAY_TMPDIR"
+"""Set apart for each run, and so a mark on all of its processes; short, as sockets want it."""
+
+
+@pytest.fixture(scope="module")
+def hesitant(tmp_path_factory: pytest.TempPathFactory) -> Path:
+    """A model that has learnt to judge by guessing, and to give no answer half of the time."""
+    import torch
+
+    from j1sdk.arithmetic.models import make_model, make_tokenizer
+    from j1sdk.arithmetic.pretraining import Lesson, batch, make_optimizers, train_step
+    from j1sdk.types import presentations
+
+    format, generator = PairwiseVerdict(), random.Random(0)
+    tasks = Arithmetic(seed=1, limit=1000, held_out=False).load()
+
+    def lesson() -> Lesson:
+        shown = generator.choice(presentations(generator.choice(tasks), 2))
+        thought = str(generator.randrange(10))
+        guess = format.write(generator.choice(((1.0, 0.0), (0.0, 1.0))), thought)
+        written = generator.choice((guess, format.thought(thought)))
+        return Lesson(format.render(shown), written + str(tokenizer.eos_token))
+
+    tokenizer = make_tokenizer([format])
+    model = make_model(tokenizer, seed=0, hidden=128, layers=2)
+    optimizers = make_optimizers(model)
+    for step in range(100):
+        rows = batch(tokenizer, [lesson() for _ in range(32)])
+        train_step(model, optimizers, rows, scale=1 - step / 100)
+    directory = tmp_path_factory.mktemp("hesitant")
+    model.to(torch.bfloat16).save_pretrained(directory)
+    tokenizer.save_pretrained(directory)
+    return directory
+
+
+def run_of(model: Path, **options: Any) -> Run:
+    """Its rewards refuse a group that has more rollouts of one order than of the other."""
+    judge = JudgeRewardModel(
+        format=PairwiseVerdict(),
+        engine=Transformers(model=str(model), device="cpu"),
+        sampling=Sampling(max_new_tokens=24),
+    )
+    train = OpenRLHF(
+        learning_rate=1e-3, tasks_per_step=TASKS, rollouts=ROLLOUTS,
+        rewards=(VerdictConsistency(), FormatAdherence()),
+        cluster=Cluster(gpus_per_node=1, gpu_memory=0.1, tokens_per_gpu=2048),
+        options={"vllm.enforce_eager": True, "actor.lr_warmup_ratio": 0},
+    ).model_copy(update=options)  # fmt: skip
+    return Run(judge=judge, data=Arithmetic(limit=TASKS * STEPS), train=train, seed=7)
+
+
+class Command:
+    """`j1 train`, as it runs."""
+
+    def __init__(self, process: subprocess.Popen[str], out: Path, mark: str) -> None:
+        self.process, self.out, self._mark = process, out, mark
+        self.said = ""
+
+    @property
+    def history(self) -> list[dict[str, Any]]:
+        logged: list[dict[str, Any]] = json.loads((self.out / "log.json").read_text())
+        return logged
+
+    def end(self, seconds: float = 400) -> int:
+        """The exit status."""
+        self.said = self.process.communicate(timeout=seconds)[0]
+        return self.process.returncode
+
+    def until(self, reached: Callable[[], bool], seconds: float = 300) -> None:
+        deadline = time.monotonic() + seconds
+        while not reached():
+            assert self.process.poll() is None, "ended too soon"
+            assert time.monotonic() < deadline, "not reached"
+            time.sleep(0.2)
+
+    def has_checkpoint(self) -> bool:
+        return (self.out / "openrlhf" / "checkpoints" / "_actor" / "latest").is_file()
+
+    def processes(self) -> list[psutil.Process]:
+        """All that belong to the run."""
+        found = []
+        for process in psutil.process_iter():
+            try:
+                if process.environ().get(MARK) == self._mark:
+                    found.append(process)
+            except psutil.Error:
+                continue
+        return found
+
+
+@contextmanager
+def started(run: Run, out: Path, *words: str, **surroundings: str) -> Iterator[Command]:
+    """`j1 train` in surroundings of its own; nothing of it is left behind."""
+    file = out.with_suffix(".toml")
+    file.write_text(dump_run(run), encoding="utf-8")
+    line = [str(Path(sys.executable).with_name("j1")), "train", str(file), "--out", str(out)]
+    with tempfile.TemporaryDirectory(prefix="j1", ignore_cleanup_errors=True) as mark:
+        around = {**os.environ, **SURROUNDINGS, MARK: mark, **surroundings}
+        around.pop("RAY_ADDRESS", None)
+        process = subprocess.Popen(
+            [*line, *words], env=around, text=True, stdout=subprocess.PIPE,
+            stderr=subprocess.STDOUT, start_new_session=True,
+        )  # fmt: skip
+        command = Command(process, out, mark)
+        try:
+            yield command
+        finally:
+            for left in command.processes():
+                left.kill()
+
+
+class Finished(NamedTuple):
+    """A run that came to its end."""
+
+    status: int
+    said: str
+    out: Path
+    history: list[dict[str, Any]]
+    left: list[psutil.Process]
+
+
+def finish(command: Command) -> Finished:
+    status = command.end()
+    assert status == 0, command.said
+    return Finished(status, command.said, command.out, command.history, command.processes())
+
+
+@pytest.fixture(scope="module")
+def trained(hesitant: Path, tmp_path_factory: pytest.TempPathFactory) -> Finished:
+    with started(run_of(hesitant), tmp_path_factory.mktemp("trained") / "out") as command:
+        return finish(command)
+
+
+def series(finished: Finished, name: str) -> list[float]:
+    return [entry[name] for entry in finished.history]
+
+
+def test_it_ends_well_and_leaves_no_process(trained: Finished) -> None:
+    assert trained.left == []
+    assert (trained.out / "report.html").stat().st_size > 10_000
+
+
+@pytest.mark.parametrize(
+    "name",
+    [
+        "reward", "rewards/verdict-consistency/mean", "rewards/format-adherence/mean", "loss",
+        "judge/accuracy", "judge/verdict_flip_rate", "judge/invalid_rate", "vllm_kl",
+        "completions/mean_length", *(f"judge/status/{status}" for status in JudgmentStatus),
+    ],
+)  # fmt: skip
+def test_every_step_logs(trained: Finished, name: str) -> None:
+    assert series(trained, "step") == list(range(1, STEPS + 1))
+    assert all(map(math.isfinite, series(trained, name)))
+
+
+def test_every_rollout_of_both_orders_is_trained_on(trained: Finished) -> None:
+    assert set(series(trained, "rollout/num_samples")) == {2 * TASKS * ROLLOUTS}
+    assert set(series(trained, "judge/status/engine_error")) == {0.0}
+
+
+def test_what_is_rewarded_is_learnt(trained: Finished) -> None:
+    invalid = series(trained, "judge/invalid_rate")
+    assert invalid[0] > 0.3 and invalid[-1] < 0.5 * invalid[0]
+    reward = series(trained, "reward")
+    assert reward[-1] > reward[0] + 0.2
+
+
+def largest(values: list[float]) -> float:
+    """In size; comparisons alone would let NaN pass."""
+    assert all(map(math.isfinite, values))
+    return max(map(abs, values))
+
+
+def test_the_engine_computes_with_the_weights_that_are_trained(trained: Finished) -> None:
+    assert largest(series(trained, "vllm_kl")) < 5e-3
+
+
+def test_an_engine_with_old_weights_would_be_seen(hesitant: Path, tmp_path: Path) -> None:
+    run = run_of(hesitant)
+    with started(run, tmp_path / "out", J1_TEST_FORGETFUL_ENGINE="1") as command:
+        apart = series(finish(command), "vllm_kl")
+    assert abs(apart[0]) < 5e-3 and largest(apart[1:]) > 1e-2
+
+
+def test_the_judge_opens_with_new_weights(trained: Finished, hesitant: Path) -> None:
+    import torch
+    from safetensors.torch import load_file
+
+    judge = JudgeRewardModel.load(trained.out / "judge")
+    (result,) = judge.judge(Arithmetic(limit=1).load())
+    assert all(judgment.ok for judgment in result.judgments)
+    before, after = (
+        load_file(at / "model.safetensors") for at in (hesitant, trained.out / "judge")
+    )
+    assert before.keys() == after.keys()
+    assert all(torch.isfinite(tensor).all() for tensor in after.values())
+    assert sum(not torch.equal(before[name], after[name]) for name in before) > 20
+
+
+def test_an_engine_that_dies_ends_the_run(hesitant: Path, tmp_path: Path) -> None:
+    run = run_of(hesitant, save_steps=1, epochs=50)
+    with started(run, tmp_path / "out") as command:
+        command.until(command.has_checkpoint)
+        for process in command.processes():
+            if "EngineCore" in process.name():
+                process.kill()
+        assert command.end(180) == 1
+        assert "OpenRLHF ended with exit code 1" in command.said
+        assert "EngineDeadError" in command.said.splitlines()[-1]
+        assert command.processes() == []
+
+
+def test_a_driver_that_is_killed_leaves_no_process(hesitant: Path, tmp_path: Path) -> None:
+    with started(run_of(hesitant), tmp_path / "out") as command:
+        command.until(lambda: any("EngineCore" in one.name() for one in command.processes()))
+        (driver,) = (one for one in command.processes() if is_driver(one))
+        driver.kill()
+        assert command.end(90) == 1
+        assert "OpenRLHF ended with exit code -9" in command.said
+        assert command.processes() == []
+
+
+def is_driver(process: psutil.Process) -> bool:
+    return "openrlhf.cli.train_ppo_ray" in process.cmdline()
+
+
+def test_an_interrupted_run_goes_on(hesitant: Path, tmp_path: Path) -> None:
+    run = run_of(hesitant, save_steps=2, epochs=2)
+    with started(run, tmp_path / "out") as command:
+        command.until(command.has_checkpoint)
+        command.process.send_signal(signal.SIGINT)
+        assert command.end(90) == 130
+        assert re.search(r"stopped at step [2468] of 16; .* add --resume", command.said)
+        assert command.processes() == []
+    with started(run, tmp_path / "out", "--resume") as command:
+        resumed = finish(command)
+    log = (resumed.out / "openrlhf.log").read_text()
+    assert "Loading the checkpoint" in log and log.count("Global step 1:") == 1
+    assert series(resumed, "step") == list(range(1, 2 * STEPS + 1))
+    assert largest(series(resumed, "vllm_kl")) < 5e-3
+
+
+LAUNCH = """
+import sys
+from pathlib import Path
+from j1sdk.training.openrlhf.launch import launch
+launch(["sh", "-c", "sleep 60 & wait"], Path(sys.argv[1]), lambda: print("watching", flush=True))
+"""
+
+
+@pytest.mark.parametrize("number", [signal.SIGINT, signal.SIGTERM])
+def test_a_signal_ends_the_whole_group(number: int, tmp_path: Path) -> None:
+    around = {**os.environ, MARK: str(tmp_path)}
+    process = subprocess.Popen(
+        [sys.executable, "-c", LAUNCH, str(tmp_path / "log")], env=around, text=True,
+        stdout=subprocess.PIPE, stderr=subprocess.PIPE,
+    )  # fmt: skip
+    command = Command(process, tmp_path, str(tmp_path))
+    assert process.stdout is not None and process.stdout.readline() == "watching\n"
+    assert len(command.processes()) == 3
+    process.send_signal(number)
+    assert "KeyboardInterrupt" in process.communicate(timeout=60)[1]
+    assert command.processes() == []
+
+
+def test_the_last_words_are_the_drivers(tmp_path: Path) -> None:
+    log = tmp_path / "log"
+    log.write_text("begun\nValueError: no\n\x1b[36m(Worker pid=7)\x1b[0m   later\n\n")
+    assert last_words(log) == "begun\nValueError: no"
+    log.write_text("(Worker pid=7) alone\n")
+    assert last_words(log) == "(Worker pid=7) alone"

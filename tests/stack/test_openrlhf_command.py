@@ -1,0 +1,200 @@
+"""What a run becomes for OpenRLHF is accepted by the installed OpenRLHF's own parser and checks."""
+
+from __future__ import annotations
+
+import json
+import shlex
+from pathlib import Path
+from typing import Any
+
+import pytest
+
+from j1sdk import (
+    ConfigError,
+    JudgeRewardModel,
+    JudgmentTask,
+    PairwiseVerdict,
+    Pointwise,
+    Sampling,
+    Transformers,
+)
+from j1sdk.arithmetic.tasks import Arithmetic
+from j1sdk.config import Run, read_run
+from j1sdk.data.jsonl import JsonLines
+from j1sdk.rewards.score_ordering import ScoreOrdering
+from j1sdk.rewards.verdict_consistency import VerdictConsistency
+from j1sdk.training.openrlhf.flags import OLDEST, correction_flags, version_of, words
+from j1sdk.training.openrlhf.parsers import check_words, installed_version, parser_of
+from j1sdk.training.openrlhf.trainer import PROGRAM, Cluster, OpenRLHF
+
+pytestmark = pytest.mark.stack
+EXAMPLES = Path(__file__).parents[2] / "examples"
+
+
+def run_of(model: Path, **options: Any) -> Run:
+    judge = JudgeRewardModel(
+        format=options.pop("format", PairwiseVerdict()),
+        engine=Transformers(model=str(model)),
+        sampling=Sampling(max_new_tokens=64),
+    )
+    data = options.pop("data", Arithmetic(limit=16))
+    return Run(judge=judge, data=data, train=OpenRLHF(**{"tasks_per_step": 4, **options}))
+
+
+def line_of(run: Run, out: Path) -> list[str]:
+    assert isinstance(run.train, OpenRLHF)
+    return run.train.plan(run, out, installed_version()).line
+
+
+def value(line: list[str], flag: str) -> str | None:
+    return line[line.index(f"--{flag}") + 1] if f"--{flag}" in line else None
+
+
+@pytest.mark.parametrize(
+    "options",
+    [
+        {},
+        {"kl": 0.01, "estimator": "rloo", "correction": "seq"},
+        {"estimator": "dr_grpo", "correction": "off"},
+        {"cluster": Cluster(asynchronous=True, engines=4)},
+        {"tasks_per_step": 8, "cluster": Cluster(nodes=8, tensor_parallel=8, offload=True)},
+        {"options": {"actor.max_norm": 0.5, "actor.eps_clip_low_high": (0.2, 0.28)}},
+    ],
+)  # fmt: skip
+def test_a_run_is_accepted(options: Any, tiny_model: Path, tmp_path: Path) -> None:
+    check_words(PROGRAM, line_of(run_of(tiny_model, **options), tmp_path))
+
+
+@pytest.mark.parametrize(
+    "path", sorted(EXAMPLES.glob("*openrlhf.toml")), ids=lambda path: path.stem
+)
+def test_the_papers_runs_are_accepted(path: Path, tiny_model: Path, tmp_path: Path) -> None:
+    """With a model and pairs that are there; the rest as it is."""
+    run = read_run(path)
+    engine = Transformers(model=str(tiny_model), context=8192)
+    judge = run.judge.model_copy(update={"engine": engine})
+    run = run.model_copy(update={"judge": judge, "data": Arithmetic(limit=512)})
+    line = line_of(run, tmp_path)
+    check_words(PROGRAM, line)
+    assert value(line, "rollout.n_samples_per_prompt") == "10"
+    assert value(line, "train.batch_size") == "2560"
+    assert value(line, "data.max_len") == "8192"
+
+
+def test_sizes_count_both_orders(tiny_model: Path, tmp_path: Path) -> None:
+    run = run_of(tiny_model, rollouts=3, rewards=(VerdictConsistency(),))
+    line = line_of(run, tmp_path)
+    assert value(line, "rollout.n_samples_per_prompt") == "6"
+    assert (value(line, "rollout.batch_size"), value(line, "train.batch_size")) == ("4", "24")
+    assert value(line, "rollout.max_new_tokens") == "64"
+    assert isinstance(run.train, OpenRLHF)
+    assert run.train.plan(run, tmp_path, installed_version()).steps == 4
+
+
+def test_without_a_penalty_there_is_no_reference_model(tiny_model: Path, tmp_path: Path) -> None:
+    line = line_of(run_of(tiny_model), tmp_path)
+    assert value(line, "algo.kl.init_coef") == "0" and "--ref.num_nodes" not in line
+    line = line_of(run_of(tiny_model, kl=0.01), tmp_path)
+    assert value(line, "algo.kl.estimator") == "k3" and "--algo.kl.use_loss" in line
+
+
+@pytest.mark.parametrize(
+    ("options", "complaint"),
+    [
+        ({"actor.max_nrom": 1}, r"no option --actor.max_nrom; did you mean '--actor.max_norm'"),
+        ({"train.batch_size": "many"}, r"invalid int value: 'many'"),
+        ({"actor.eps_clip_low_high": (0.2,)}, "expected 2 arguments"),
+        ({"rollout.n_samples_per_prompt": 1}, "n_samples_per_prompt > 1"),
+    ],
+)
+def test_what_openrlhf_would_refuse_is_refused_here(
+    options: Any, complaint: str, tiny_model: Path, tmp_path: Path
+) -> None:
+    with pytest.raises(ConfigError, match=complaint):
+        check_words(PROGRAM, line_of(run_of(tiny_model, options=options), tmp_path))
+
+
+def test_rows_are_prompts_as_rendered_and_tasks_as_text(tiny_model: Path, tmp_path: Path) -> None:
+    from transformers import AutoTokenizer
+
+    from j1sdk.engines.chat import render_chat
+
+    run = run_of(tiny_model)
+    line_of(run, tmp_path)
+    folder = tmp_path / "openrlhf"
+    rows = [json.loads(row) for row in (folder / "rows.jsonl").read_text().splitlines()]
+    tasks = [JudgmentTask.model_validate_json(row["label"]) for row in rows]
+    assert run.data is not None and tasks == run.data.load()
+    tokenizer = AutoTokenizer.from_pretrained(tiny_model)
+    first = run.judge.presentations(tasks[0])[0]
+    assert rows[0]["input"] == render_chat(tokenizer, run.judge.format.render(first))
+    assert read_run(folder / "run.toml") == run
+
+
+def pairs(folder: Path, *rows: dict[str, Any]) -> JsonLines:
+    path = folder / "pairs.jsonl"
+    path.write_text("".join(json.dumps(row) + "\n" for row in rows), encoding="utf-8")
+    return JsonLines(path=path)
+
+
+SHORT = {"prompt": "2+2?", "chosen": "4", "rejected": "5"}
+LONG = {"prompt": "2+2? " * 400, "chosen": "4", "rejected": "5"}
+
+
+def test_a_prompt_that_would_be_cut_is_refused_or_left_out(
+    tiny_model: Path, tmp_path: Path
+) -> None:
+    data = pairs(tmp_path, SHORT, LONG)
+    run = run_of(tiny_model, data=data)
+    engine = Transformers(model=str(tiny_model), context=1800)
+    run = run.model_copy(update={"judge": run.judge.model_copy(update={"engine": engine})})
+    with pytest.raises(ConfigError, match=r"1 of 2 examples do not fit.*drop_long"):
+        line_of(run, tmp_path)
+    dropping = run.model_copy(update={"train": OpenRLHF(tasks_per_step=1, drop_long=True)})
+    assert value(line_of(dropping, tmp_path), "data.max_len") == "1800"
+    assert len((tmp_path / "openrlhf" / "rows.jsonl").read_text().splitlines()) == 1
+
+
+def test_pairs_without_gold_are_refused(tiny_model: Path, tmp_path: Path) -> None:
+    data = pairs(tmp_path, {"prompt": "2+2?", "responses": ["4", "5"]})
+    with pytest.raises(ConfigError, match="1 of 1 tasks have no preferred response"):
+        line_of(run_of(tiny_model, data=data), tmp_path)
+
+
+def test_what_cannot_be_trained_is_refused_first(tiny_model: Path) -> None:
+    run = run_of(tiny_model, rewards=(ScoreOrdering(),))
+    with pytest.raises(ConfigError, match="score-ordering"):
+        OpenRLHF(rewards=(ScoreOrdering(),)).check(run)
+    pointwise = run_of(tiny_model, format=Pointwise(), rewards=(ScoreOrdering(),))
+    OpenRLHF(rewards=(ScoreOrdering(),)).check(pointwise)
+
+
+def test_the_executors_file_names_the_run(tiny_model: Path, tmp_path: Path) -> None:
+    line = line_of(run_of(tiny_model), tmp_path)
+    written = Path(value(line, "train.agent_func_path") or "").read_text(encoding="utf-8")
+    assert str(tmp_path / "openrlhf" / "run.toml") in written
+    compile(written, "executor.py", "exec")
+
+
+@pytest.mark.parametrize("program", ["train_ppo_ray", "train_sft", "train_dpo", "train_rm"])
+def test_every_program_has_a_parser(program: str) -> None:
+    assert len(parser_of(program)._actions) > 50
+
+
+@pytest.mark.parametrize("text", ["0.9.3", "0.10.1.post2", "0.10"])
+def test_older_versions_are_refused_with_the_reason(text: str) -> None:
+    with pytest.raises(ConfigError, match=f"OpenRLHF {text} has the option names of before 0.10.2"):
+        version_of(text)
+
+
+def test_the_correction_is_in_the_words_of_the_version() -> None:
+    assert "algo.advantage.is_correction_level" in correction_flags("token", (0, 11, 2))
+    assert correction_flags("seq", (0, 11, 1))["algo.advantage.is_correction_type"] == (
+        "seq-mask-tis"
+    )
+    assert correction_flags("off", OLDEST) == {}
+
+
+def test_words_are_a_command_line() -> None:
+    flags = {"a": 1, "b": True, "c": False, "d": None, "e": (0.5, 2), "f": "x y"}
+    assert shlex.join(words(flags)) == "--a 1 --b --e 0.5 2 --f 'x y'"
