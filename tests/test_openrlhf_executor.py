@@ -170,6 +170,8 @@ def test_scores_are_ordered_across_siblings(tokenizer: Any) -> None:
 
     paired = executor(ScoreOrdering(), form=form)
     assert rewards(roll(paired, Engine(tokenizer, scored), tokenizer, 4)) == [1.0] * 4
+    logs = roll(paired, Engine(tokenizer, scored), tokenizer, 2)[0]["extra_logs"]
+    assert "judge/accuracy" in logs and "judge/verdict_flip_rate" not in logs
     level = Engine(tokenizer, lambda text, call: form.write((5.0,)))
     assert rewards(roll(paired, level, tokenizer, 4)) == [0.0] * 4
 

@@ -18,12 +18,13 @@ Progress = Callable[[int, int], None]
 
 
 class Interrupted(J1Error):
-    """Training was stopped on request, after a checkpoint."""
+    """Training was stopped on request; `step` is that of the checkpoint, 0 for none."""
 
     exit_code = 130
 
     def __init__(self, step: int, steps: int, out: Path) -> None:
-        super().__init__(f"stopped at step {step} of {steps}; {out} has a checkpoint: add --resume")
+        kept = f"{out} has a checkpoint: add --resume" if step else "there is no checkpoint yet"
+        super().__init__(f"stopped at step {step} of {steps}; {kept}")
 
 
 class Trainer(Component):

@@ -23,7 +23,7 @@ from j1sdk.deliberation import Deliberation
 from j1sdk.engines.chat import render_chat, reserved_tokens
 from j1sdk.errors import EngineError
 from j1sdk.evaluation.metrics import RATES
-from j1sdk.formats import Turn
+from j1sdk.formats import JudgmentFormat, Turn
 from j1sdk.judge import JudgeRewardModel
 from j1sdk.rewards import RewardStrategy
 from j1sdk.training.layout import decode, template_options
@@ -179,7 +179,8 @@ class PairedExecutor:
         rollouts = [
             Rollout(0, by_place[judgment.order], Completion(text="")) for judgment in judgments
         ]
-        return LOGGED | grader.statistics(rollouts, judgments)
+        unknown = dict.fromkeys(logged_keys(self._judge.format), 0.0)
+        return unknown | grader.statistics(rollouts, judgments)
 
 
 class Writer:
@@ -271,10 +272,10 @@ def log_probs(output: Any) -> list[float] | None:
     return [float(known[token].logprob) for token, known in places]
 
 
-LOGGED = {
-    f"judge/{name}": 0.0
-    for name in (*RATES, *(f"status/{status}" for status in JudgmentStatus))
-}  # fmt: skip
+def logged_keys(format: JudgmentFormat) -> list[str]:
+    """What every rollout of this format logs of its group; a pointwise judge has no flips."""
+    rates = [name for name in RATES if format.arity > 1 or name != "verdict_flip_rate"]
+    return [f"judge/{name}" for name in (*rates, *(f"status/{one}" for one in JudgmentStatus))]
 
 
 def agent_executor(run_file: str | Path, base: type) -> type:

@@ -103,8 +103,8 @@ class OpenRLHF(Trainer):
     drop_long: bool = False
     """Leave out tasks that do not fit the context, instead of refusing them."""
     cluster: Cluster = Cluster()
-    python: str = sys.executable
-    """The interpreter of OpenRLHF's environment."""
+    python: str | None = None
+    """The interpreter of OpenRLHF's environment; this one unless given."""
     options: dict[str, Any] = {}
     """Anything else its command takes, by its name there: { "actor.max_norm" = 0.5 }."""
 
@@ -165,7 +165,8 @@ class OpenRLHF(Trainer):
         logs = folder / LOGS
         try:
             launch(
-                [self.python, "-m", f"openrlhf.cli.{PROGRAM}", *line], out / "openrlhf.log",
+                [self.python or sys.executable, "-m", f"openrlhf.cli.{PROGRAM}", *line],
+                out / "openrlhf.log",
                 watch=lambda: progress(len(history(logs)), steps) if progress else None,
             )  # fmt: skip
         except KeyboardInterrupt:
