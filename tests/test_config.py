@@ -36,6 +36,7 @@ from j1sdk.host import Host
 from j1sdk.rewards.verdict_consistency import VerdictConsistency
 from j1sdk.rewards.verdict_correctness import VerdictCorrectness
 from j1sdk.training import Trainer
+from j1sdk.training.openrlhf.trainer import OpenRLHF
 from j1sdk.training.trl import Grpo, Lora, Sft
 
 EXAMPLES = sorted((Path(__file__).parents[1] / "examples").glob("*.toml"))
@@ -68,7 +69,7 @@ def test_the_run_file_of_the_documentation_is_read(run_file: Path) -> None:
 @pytest.mark.parametrize("path", EXAMPLES, ids=lambda path: path.name)
 def test_an_example_is_read_and_can_be_trained(path: Path) -> None:
     run = read_run(path)
-    assert isinstance(run.train, Grpo)
+    assert isinstance(run.train, Grpo | OpenRLHF)
     run.train.check(run)
 
 
