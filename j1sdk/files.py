@@ -18,10 +18,13 @@ def write_text(path: Path, text: str) -> None:
         partial.unlink(missing_ok=True)
 
 
-def append_lines(path: Path, lines: Iterable[str]) -> None:
-    """Add lines; they are with the system when this returns, and outlive the process."""
+def append_lines(path: Path, lines: Iterable[str], sync: bool = False) -> None:
+    """Add lines, which then outlive the process; with `sync`, on disk before this returns."""
     with path.open("a", encoding="utf-8", newline="\n") as file:
         file.write("".join(f"{line}\n" for line in lines))
+        if sync:
+            file.flush()
+            os.fsync(file.fileno())
 
 
 def read_lines(path: Path) -> Iterator[tuple[str, bytes]]:

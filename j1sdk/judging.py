@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import asyncio
 import json
-import os
 from collections.abc import Callable, Iterable, Sequence
 from pathlib import Path
 
@@ -13,7 +12,7 @@ from j1sdk.config import Run, dump_run
 from j1sdk.deliberation import question
 from j1sdk.errors import ConfigError, DataError
 from j1sdk.evaluation.metrics import Metrics, measure
-from j1sdk.files import read_lines, write_text
+from j1sdk.files import append_lines, read_lines, write_text
 from j1sdk.judge import JudgeRewardModel, result_of
 from j1sdk.types import Judgment, JudgmentTask, Presentation
 
@@ -41,7 +40,8 @@ def judge_to_folder(
     finished, total = sum(map(len, by_task)) - len(waiting), sum(map(len, by_task))
     for start in range(0, len(waiting), BATCH):
         made = run(_judge_all(judge, waiting[start : start + BATCH]))
-        append(out / JUDGMENTS_FILE, made)
+        lines = (judgment.model_dump_json() for judgment in made)
+        append_lines(out / JUDGMENTS_FILE, lines, sync=True)
         done |= {(judgment.task_id, judgment.order): judgment for judgment in made}
         finished += len(made)
         if progress:
@@ -98,12 +98,3 @@ def parse_line(line: bytes, where: str) -> Judgment:
         return Judgment.model_validate(json.loads(line))
     except ValueError as error:
         raise DataError(f"{where} is no judgment of ours: move the file away") from error
-
-
-def append(path: Path, judgments: Sequence[Judgment]) -> None:
-    """Add lines, on disk before this returns."""
-    lines = "".join(judgment.model_dump_json() + "\n" for judgment in judgments)
-    with path.open("a", encoding="utf-8") as file:
-        file.write(lines)
-        file.flush()
-        os.fsync(file.fileno())

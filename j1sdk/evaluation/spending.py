@@ -7,7 +7,7 @@ from statistics import fmean
 
 from j1sdk.component import Value
 from j1sdk.evaluation.metrics import RATES, Metrics, measure
-from j1sdk.evaluation.report import Block, Curves, Report
+from j1sdk.evaluation.report import Curves, Report
 from j1sdk.types import JudgeResult
 
 
@@ -38,7 +38,7 @@ def spending(strategy: str, n: int, results: Sequence[JudgeResult]) -> Spending:
 
 def spending_report(title: str, spent: Sequence[Spending]) -> Report:
     """What `j1 scale` writes: every rate against the tokens spent, a line per strategy."""
-    blocks: list[Block] = [against_tokens(spent, key, label) for key, label in RATES.items()]
+    charts = [against_tokens(spent, key, label) for key, label in RATES.items()]
     tasks = spent[0].metrics.n
     return Report(
         title=title,
@@ -47,7 +47,7 @@ def spending_report(title: str, spent: Sequence[Spending]) -> Report:
             " in how many of them they draw, and in what they make of them. Bars are 95%"
             " intervals."
         ),
-        blocks=tuple(block for block in blocks if isinstance(block, Curves) and block.series),
+        blocks=tuple(chart for chart in charts if chart.series),
     )
 
 

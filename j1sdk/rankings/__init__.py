@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from abc import abstractmethod
-from collections.abc import Awaitable, Callable, Sequence
+from collections.abc import Awaitable, Callable, Iterable, Sequence
 from statistics import fmean
 from typing import ClassVar
 
@@ -32,6 +32,18 @@ def wins(judgments: Sequence[Judgment], response: int) -> list[float]:
     read = [judgment for judgment in judgments if judgment.ok and response in judgment.order]
     verdicts = [judgment.verdict() for judgment in read]
     return [0.5 if verdict is None else float(verdict == response) for verdict in verdicts]
+
+
+def mean_wins(
+    count: int, results: Iterable[tuple[tuple[int, int], float | None]]
+) -> tuple[float | None, ...]:
+    """Each response's mean over what `matches` found of its pairs; None where nothing was read."""
+    won: list[list[float]] = [[] for _ in range(count)]
+    for (first, second), result in results:
+        if result is not None:
+            won[first].append(result)
+            won[second].append(1 - result)
+    return tuple(fmean(values) if values else None for values in won)
 
 
 async def matches(pairs: Sequence[tuple[int, int]], judge: JudgePairs) -> list[float | None]:

@@ -2,10 +2,9 @@
 
 from __future__ import annotations
 
-from statistics import fmean
 from typing import ClassVar, Literal
 
-from j1sdk.rankings import JudgePairs, Ranking, matches
+from j1sdk.rankings import JudgePairs, Ranking, matches, mean_wins
 
 
 class Pivot(Ranking):
@@ -24,8 +23,5 @@ class Pivot(Ranking):
 
     async def rank(self, count: int, judge: JudgePairs) -> tuple[float | None, ...]:
         pivot = 0 if self.pivot == "first" else count - 1
-        others = [response for response in range(count) if response != pivot]
-        scores = await matches([(response, pivot) for response in others], judge)
-        lost = [score for score in scores if score is not None]
-        scores.insert(pivot, 1 - fmean(lost) if lost else None)
-        return tuple(scores)
+        pairs = [(response, pivot) for response in range(count) if response != pivot]
+        return mean_wins(count, zip(pairs, await matches(pairs, judge), strict=True))

@@ -2,10 +2,10 @@
 
 from __future__ import annotations
 
-from itertools import permutations
+from itertools import combinations
 from typing import ClassVar
 
-from j1sdk.rankings import JudgePairs, Ranking, wins
+from j1sdk.rankings import JudgePairs, Ranking, matches, mean_wins
 
 
 class RoundRobin(Ranking):
@@ -17,12 +17,5 @@ class RoundRobin(Ranking):
     name: ClassVar[str] = "round-robin"
 
     async def rank(self, count: int, judge: JudgePairs) -> tuple[float | None, ...]:
-        pairs = list(permutations(range(count), 2))
-        judged = dict(zip(pairs, await judge(pairs), strict=True))
-        both = [
-            judgment
-            for (first, second), judgment in judged.items()
-            if judgment.ok and judged[second, first].ok
-        ]
-        won = [wins(both, response) for response in range(count)]
-        return tuple(sum(values) / len(values) if values else None for values in won)
+        pairs = list(combinations(range(count), 2))
+        return mean_wins(count, zip(pairs, await matches(pairs, judge), strict=True))

@@ -14,7 +14,6 @@ from typing import Any
 from j1sdk.background import run
 from j1sdk.errors import MissingExtraError
 from j1sdk.files import write_text
-from j1sdk.serving import settle
 from j1sdk.serving.server import Serve
 
 RewardFunction = Callable[[Sequence[str], Sequence[str], Sequence[Any]], dict[str, Any]]
@@ -38,6 +37,7 @@ def openrlhf_reward_function(judge: str | Path) -> RewardFunction:
     try:
         from j1sdk.serving.server.desk import Desk
         from j1sdk.serving.server.dialects import OpenRLHF
+        from j1sdk.serving.server.outcomes import settled
     except ImportError as error:
         raise MissingExtraError(error.name or "prometheus_client", "serve") from error
     desk = Desk(opened.judge, opened.serve or Serve())
@@ -47,9 +47,8 @@ def openrlhf_reward_function(judge: str | Path) -> RewardFunction:
     ) -> dict[str, Any]:
         asked = OpenRLHF(query=list(queries), prompts=list(prompts), labels=list(labels))
         outcomes = run(desk.score(asked.items(desk.options)))
-        rewards = settle([outcome.score for outcome in outcomes], desk.options.unscored)
-        known = [reward for reward in rewards if reward is not None]
-        answer: dict[str, Any] = asked.answer(known, outcomes)
+        rewards = settled(outcomes, desk.options.unscored)
+        answer: dict[str, Any] = asked.answer(rewards, outcomes)
         return answer
 
     return reward_func

@@ -3,11 +3,12 @@
 from __future__ import annotations
 
 from collections.abc import Callable, Sequence
+from typing import get_args
 
 from prometheus_client import CollectorRegistry, Counter, Gauge, Histogram, generate_latest
 
 from j1sdk.serving.server.history import History
-from j1sdk.serving.server.outcomes import Outcome
+from j1sdk.serving.server.outcomes import Outcome, Reason
 from j1sdk.types import Conversation, Judgment, JudgmentStatus
 
 SECONDS = (0.005, 0.02, 0.05, 0.1, 0.25, 0.5, 1, 2.5, 5, 10, 20, 40, 80, 160, 320)
@@ -84,7 +85,7 @@ class Meter:
         """Show every series from the start: a rate over one that appears late misses its first."""
         for status in JudgmentStatus:
             self._judgments.labels(status.value)
-        for reason in ("judgment", "deadline", "cohort"):
+        for reason in get_args(Reason):
             self._unscored.labels(reason)
         for outcome in ("whole", "incomplete", "alone"):
             self._cohorts.labels(outcome)

@@ -6,6 +6,7 @@ from collections.abc import Sequence
 from dataclasses import dataclass
 from typing import Literal
 
+from j1sdk.serving import Unscored, settle
 from j1sdk.types import Conversation, Judgment
 
 Reason = Literal["judgment", "deadline", "cohort"]
@@ -41,6 +42,12 @@ def outcome_of(score: float | None, judgments: Sequence[Judgment], share: float 
         detail=first_failure(judgments) if score is None else "",
         tokens=share * sum(tokens_of(judgment) for judgment in judgments),
     )
+
+
+def settled(outcomes: Sequence[Outcome], unscored: Unscored) -> list[float]:
+    """The scores, with the declared stand-in for each that is missing; raises UnscoredError."""
+    scores = settle([outcome.score for outcome in outcomes], unscored)
+    return [score for score in scores if score is not None]
 
 
 def tokens_of(judgment: Judgment) -> int:

@@ -14,12 +14,11 @@ from pydantic import BaseModel, ValidationError
 from pydantic_core import to_json
 
 from j1sdk.errors import UnscoredError, explain
-from j1sdk.serving import settle
 from j1sdk.serving.server import judging
 from j1sdk.serving.server.desk import Desk
 from j1sdk.serving.server.dialects import Dialect
 from j1sdk.serving.server.gate import Endpoint, read_body
-from j1sdk.serving.server.outcomes import Outcome
+from j1sdk.serving.server.outcomes import Outcome, settled
 from j1sdk.serving.server.page import PAGE, PAGE_HEADERS
 from j1sdk.serving.server.refusals import Closing, Gone, NotReady, NotScored, Unreadable
 
@@ -33,7 +32,7 @@ def scoring(dialect: type[Dialect], desk: Desk) -> Endpoint:
     async def answer(request: Request) -> Response:
         asked = await read(request, dialect, desk)
         outcomes = await unless_gone(request, desk.score(asked.items(desk.options)))
-        return in_json(asked.answer(settled(outcomes, desk), outcomes))
+        return in_json(asked.answer(rewards_of(outcomes, desk), outcomes))
 
     return timed(answer, desk)
 
@@ -50,14 +49,13 @@ def full_judgments(desk: Desk) -> Endpoint:
     return timed(answer, desk)
 
 
-def settled(outcomes: Sequence[Outcome], desk: Desk) -> list[float]:
-    """The scores, with the declared stand-in for each that is missing; raises NotScored."""
+def rewards_of(outcomes: Sequence[Outcome], desk: Desk) -> list[float]:
+    """A number per outcome, as the policy declares; raises NotScored."""
     try:
-        scores = settle([outcome.score for outcome in outcomes], desk.options.unscored)
+        return settled(outcomes, desk.options.unscored)
     except UnscoredError as error:
         detail = next(outcome.detail for outcome in outcomes if outcome.score is None)
         raise NotScored(f"{error}: {detail}") from error
-    return [score for score in scores if score is not None]
 
 
 async def read(request: Request, body: type[Body], desk: Desk) -> Body:
