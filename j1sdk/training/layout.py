@@ -39,6 +39,10 @@ class Asker:
         options = template_options(self._judge)
         return len(encode_chat(self._tokenizer, self.prompt(shown), **options))
 
+    def longest(self, task: JudgmentTask) -> int:
+        """Tokens of the longest prompt that a task makes."""
+        return max(map(self.size, self._judge.presentations(task)))
+
     def dataset(self, shown: Sequence[Presentation], per_visit: int) -> Dataset:
         """What TRL samples from; `row` and `visit` lead a completion back to its task."""
         from datasets import Dataset
@@ -75,6 +79,21 @@ def fitting(items: Sequence[Item], sizes: Sequence[int], room: int, drop: bool) 
     if long:
         logger.warning("left out %d of %d examples as too long", len(long), len(items))
     return [item for item, size in zip(items, sizes, strict=True) if size <= room]
+
+
+def fitting_tasks(
+    judge: JudgeRewardModel, asked: Asker, tasks: Sequence[JudgmentTask], room: int | None,
+    drop: bool,
+) -> list[JudgmentTask]:  # fmt: skip
+    """Tasks whose prompts fit the room, if there is a limit; raises ConfigError, as `fitting` does.
+
+    All are shown in as many presentations, or they cannot share a batch.
+    """
+    sizes = [asked.longest(task) for task in tasks]
+    kept = fitting(tasks, sizes, max(sizes, default=0) if room is None else room, drop)
+    if len({len(judge.presentations(task)) for task in kept}) > 1:
+        raise ConfigError("tasks with different numbers of responses cannot share a batch")
+    return kept
 
 
 def check_batch_shape(config: Any, per_visit: int) -> None:

@@ -31,6 +31,7 @@ from j1sdk.training.layout import (
     decode,
     example_tokens,
     fitting,
+    fitting_tasks,
     shuffled,
     template_options,
 )
@@ -220,11 +221,7 @@ class Grpo(TrlTrainer):
         assert run.data is not None  # `check` saw to it
         tasks, asked = run.data.load(), Asker(run.judge, tokenizer)
         room = context_of(run.judge, model) - run.judge.sampling.max_new_tokens
-        sizes = [max(map(asked.size, run.judge.presentations(task))) for task in tasks]
-        kept = fitting(tasks, sizes, room, self.drop_long)
-        if len({len(run.judge.presentations(task)) for task in kept}) > 1:
-            raise ConfigError("tasks with different numbers of responses cannot share a batch")
-        return kept
+        return fitting_tasks(run.judge, asked, tasks, room, self.drop_long)
 
     def visits(self, count: int) -> int:
         """How many tasks are visited in all, counting repetitions; raises ConfigError."""

@@ -17,7 +17,7 @@ from j1sdk.engines.chat import load_tokenizer, render_chat
 from j1sdk.errors import ConfigError
 from j1sdk.files import write_text
 from j1sdk.judge import JudgeRewardModel
-from j1sdk.training.layout import Asker, fitting, template_options
+from j1sdk.training.layout import Asker, fitting_tasks, template_options
 from j1sdk.types import JudgmentTask
 
 if TYPE_CHECKING:
@@ -42,23 +42,19 @@ class Exported(NamedTuple):
     tasks: int
     presentations: int
     """Of each task."""
-    longest: int
-    """Tokens of the longest prompt."""
+    context: int
+    """Tokens of prompt and completion together: the engine's, or as many as are needed."""
 
 
 def export(
     judge: JudgeRewardModel, tasks: Sequence[JudgmentTask], folder: Path, described: str,
-    context: int | None, drop_long: bool, per_step: int,
+    drop_long: bool, per_step: int,
 ) -> Exported:  # fmt: skip
     """Write rows and executor; `described` is the run file. Raises ConfigError."""
     tokenizer = load_tokenizer(str(getattr(judge.engine, "model", "")))
-    asked = Asker(judge, tokenizer)
-    sizes = [max(map(asked.size, judge.presentations(task))) for task in tasks]
-    room = (context - judge.sampling.max_new_tokens) if context else max(sizes, default=0)
-    kept = fitting(tasks, sizes, room, drop_long)
-    counts = {len(judge.presentations(task)) for task in kept}
-    if len(counts) != 1:
-        raise ConfigError("there are no tasks, or their numbers of responses differ: train apart")
+    asked, new = Asker(judge, tokenizer), judge.sampling.max_new_tokens
+    context = getattr(judge.engine, "context", None)
+    kept = fitting_tasks(judge, asked, tasks, context - new if context else None, drop_long)
     if unknown := sum(task.preferred is None for task in kept):
         raise ConfigError(
             f"{unknown} of {len(kept)} tasks have no preferred response to learn from"
@@ -69,8 +65,8 @@ def export(
     write_text(rows, "".join(f"{line}\n" for line in lines))
     write_text(run, described)
     write_text(executor, EXECUTOR.format(run=str(run.absolute())))
-    fit = [size for size in sizes if size <= room]
-    return Exported(rows, executor, len(kept), counts.pop(), max(fit))
+    needed = context or max(map(asked.longest, kept)) + new
+    return Exported(rows, executor, len(kept), len(judge.presentations(kept[0])), needed)
 
 
 def of_whole_steps(tasks: list[JudgmentTask], per_step: int) -> list[JudgmentTask]:

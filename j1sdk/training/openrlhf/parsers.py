@@ -6,18 +6,21 @@ run with `train` replaced, so both the parser and the checks behind it are OpenR
 
 from __future__ import annotations
 
+import argparse
 import ast
 import contextlib
 import io
+import os
 import runpy
 import sys
-from argparse import ArgumentParser
 from collections.abc import Iterator, Sequence
+from datetime import datetime
 from importlib.metadata import PackageNotFoundError, version
 from importlib.util import find_spec
 from pathlib import Path
 from types import ModuleType
 from typing import Any
+from unittest.mock import patch
 
 from j1sdk.errors import ConfigError, MissingExtraError, did_you_mean
 
@@ -39,7 +42,7 @@ def check_words(program: str, line: Sequence[str]) -> None:
     _run(program, line)
 
 
-def parser_of(program: str) -> ArgumentParser:
+def parser_of(program: str) -> argparse.ArgumentParser:
     """OpenRLHF's parser."""
     body = _main_block(program)
     parsed = next(
@@ -47,7 +50,7 @@ def parser_of(program: str) -> ArgumentParser:
     )
     names = _names()
     exec(compile(ast.Module(body[:parsed], []), program, "exec"), names)
-    parser: ArgumentParser = names["parser"]
+    parser: argparse.ArgumentParser = names["parser"]
     return parser
 
 
@@ -82,16 +85,8 @@ def _folder() -> Path:
 
 
 def _names() -> dict[str, Any]:
-    import argparse
-    import os
-    from datetime import datetime
-
-    config = runpy.run_path(str(_folder() / "utils" / "config.py"))
-    return {
-        "argparse": argparse, "os": os, "datetime": datetime, "__name__": "__main__",
-        "train": lambda args: None, **{name: config[name] for name in ("hierarchize",)
-                                       if name in config},
-    }  # fmt: skip
+    """What the block takes from the module around it."""
+    return {"argparse": argparse, "os": os, "datetime": datetime, "train": lambda args: None}
 
 
 @contextlib.contextmanager
@@ -102,15 +97,5 @@ def _in_place(program: str, line: Sequence[str]) -> Iterator[None]:
     utils = ModuleType("openrlhf.utils")
     vars(utils)["config"] = config
     stand_ins = {"openrlhf.utils": utils, "openrlhf.utils.config": config}
-    before = {name: sys.modules.get(name) for name in stand_ins}
-    argv, sys.argv = sys.argv, [program, *line]
-    sys.modules.update(stand_ins)
-    try:
+    with patch.dict(sys.modules, stand_ins), patch.object(sys, "argv", [program, *line]):
         yield
-    finally:
-        sys.argv = argv
-        for name, module in before.items():
-            if module is None:
-                del sys.modules[name]
-            else:
-                sys.modules[name] = module

@@ -128,11 +128,9 @@ class OpenRLHF(Trainer):
         self.check(run)
         numbers, folder = version_of(version), out.absolute() / "openrlhf"
         assert run.data is not None  # `check` saw to it
-        context = getattr(run.judge.engine, "context", None)
         made = export(
-            run.judge, run.data.load(), folder, dump_run(run), context, self.drop_long,
-            self.tasks_per_step,
-        )  # fmt: skip
+            run.judge, run.data.load(), folder, dump_run(run), self.drop_long, self.tasks_per_step
+        )
         new, samples = run.judge.sampling.max_new_tokens, self.rollouts * made.presentations
         flags = {
             "actor.model_name_or_path": str(getattr(run.judge.engine, "model", "")),
@@ -144,7 +142,7 @@ class OpenRLHF(Trainer):
             "ckpt.output_dir": str(folder / FINAL),
             "ckpt.path": str(folder / CHECKPOINTS),
             "logger.tensorboard_dir": str(folder / LOGS),
-            **grpo_flags(self, numbers, samples, context or made.longest + new, new),
+            **grpo_flags(self, numbers, samples, made.context, new),
             **cluster_flags(self.cluster, self.kl),
             **self.options,
         }
