@@ -13,7 +13,7 @@ from __future__ import annotations
 
 import asyncio
 import json
-from collections.abc import Awaitable, Callable, Iterator, Sequence
+from collections.abc import Awaitable, Callable, Iterator, Mapping, Sequence
 from functools import partial
 from pathlib import Path
 from typing import Any, NamedTuple
@@ -41,6 +41,8 @@ class Pool:
     def __init__(self, judge: JudgeRewardModel, path: Path) -> None:
         self.judge = judge
         self.known = dict(read_samples(path))
+        self.drawn: Callable[[], None] = lambda: None
+        """Called after each new sample."""
         self._path = path
 
     def of(self, shown: Presentation) -> Samples:
@@ -53,6 +55,7 @@ class Pool:
             made = await self.judge.draw_async(shown, number)
             append_lines(self._path, [json.dumps([number, made.model_dump(mode="json")])])
             self.known[place] = made
+            self.drawn()
         return self.known[place]
 
 
@@ -89,15 +92,17 @@ def scale_to_folder(
             "at temperature 0 all samples are alike: set sampling.temperature (--temperature)"
         )
     claim(out, judge)
-    plain, *forced = pools = pools_of(judge, counts, out)
+    plain, forced = pools_of(judge, counts, out)
     by_task = [judge.presentations(task) for task in tasks]
     first = {place: made for (place, number), made in plain.known.items() if number == 0}
     check_same_tasks(plain.judge, by_task, first, out)
-    drawn = sum(map(len, by_task)) * (max(counts) + len(forced))
-    spent = []
-    for strategy in (*strategies(plain, counts), *forcings(plain, forced)):
-        spent.append(run(_judged(strategy, tasks, by_task)))
-        progress(min(sum(len(pool.known) for pool in pools), drawn), drawn)
+    total = sum(map(len, by_task)) * (max(counts) + len(forced))
+    pools = (plain, *forced.values())
+    for pool in pools:
+        pool.drawn = lambda: progress(min(sum(len(one.known) for one in pools), total), total)
+    pools[0].drawn()
+    chosen = (*strategies(plain, counts), *forcings(plain, forced))
+    spent = [run(_judged(strategy, tasks, by_task)) for strategy in chosen]
     described = [one.model_dump(mode="json") for one in spent]
     write_text(out / SPENDING_FILE, json.dumps(described, indent=2))
     return spent
@@ -113,18 +118,21 @@ async def _judged(
     return spending(strategy.name, strategy.n, results)
 
 
-def pools_of(judge: JudgeRewardModel, counts: Sequence[int], out: Path) -> list[Pool]:
+def pools_of(
+    judge: JudgeRewardModel, counts: Sequence[int], out: Path
+) -> tuple[Pool, dict[int, Pool]]:
     """The judge's samples; and for a format that forces, those of each number of rounds."""
-    unforced = unforced_format(judge.format)
+    format, unforced = judge.format, unforced_format(judge.format)
     if unforced is None:
-        return [Pool(judge, out / SAMPLES_FILE)]
-    plain = judge.model_copy(update={"format": unforced})
-    forced = [
-        judge.model_copy(update={"format": judge.format.model_copy(update={"rounds": count})})
-        for count in counts
-    ]
-    paths = [out / f"samples-{count}-rounds.jsonl" for count in counts]
-    return [Pool(plain, out / SAMPLES_FILE), *map(Pool, forced, paths)]
+        return Pool(judge, out / SAMPLES_FILE), {}
+
+    def of(kind: JudgmentFormat, name: str) -> Pool:
+        return Pool(judge.model_copy(update={"format": kind}), out / name)
+
+    return of(unforced, SAMPLES_FILE), {
+        rounds: of(format.model_copy(update={"rounds": rounds}), f"samples-{rounds}-rounds.jsonl")
+        for rounds in counts
+    }
 
 
 def unforced_format(format: JudgmentFormat) -> JudgmentFormat | None:
@@ -156,13 +164,11 @@ def with_samples(scaling: Scaling, n: int) -> Scaling:
     return scaling.model_copy(update=changes)
 
 
-def forcings(plain: Pool, forced: Sequence[Pool]) -> Iterator[Strategy]:
+def forcings(plain: Pool, forced: Mapping[int, Pool]) -> Iterator[Strategy]:
     """Forced thinking of so many rounds, and its control."""
-    for pool in forced:
-        rounds: int = pool.judge.format.rounds  # type: ignore[attr-defined]
+    for rounds, pool in forced.items():
         yield Strategy(pool.judge.format.name, rounds, _on(pool, Single()))
-    for pool in forced:
-        rounds = pool.judge.format.rounds  # type: ignore[attr-defined]
+    for rounds, pool in forced.items():
         yield Strategy("vote, tokens matched", rounds, partial(_matched, plain, pool))
 
 

@@ -16,6 +16,7 @@ from pathlib import Path
 from typing import Any
 
 import pytest
+from asking import ask
 from pydantic import SerializeAsAny
 
 import j1sdk
@@ -26,7 +27,6 @@ from j1sdk import (
     Engine,
     JudgeRewardModel,
     JudgmentTask,
-    Message,
     Pointwise,
     Sampling,
     Scripted,
@@ -203,10 +203,6 @@ def test_a_forked_process_opens_the_file_anew(tmp_path: Path) -> None:
         check=False,
     )  # fmt: skip
     assert (done.returncode, done.stderr) == (0, "")
-
-
-def ask(text: str) -> Conversation:
-    return (Message(role="user", content=text),)
 
 
 @pytest.fixture

@@ -9,6 +9,7 @@ from threading import Event, Thread
 from typing import Any
 
 import pytest
+from asking import ask
 from hypothesis import given, settings
 from hypothesis import strategies as st
 from pydantic import PrivateAttr, ValidationError
@@ -33,10 +34,6 @@ from j1sdk.testing import EngineContract
 
 GREEDY, SEEDED = Sampling(), Sampling(temperature=1.0, seed=1)
 UNSEEDED = Sampling(temperature=0.7)
-
-
-def ask(text: str) -> Conversation:
-    return (Message(role="user", content=text),)
 
 
 class TestCachedScripted(EngineContract):

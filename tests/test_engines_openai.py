@@ -12,6 +12,7 @@ from random import Random
 from typing import TYPE_CHECKING, Any
 
 import pytest
+from asking import ask
 from pydantic import ValidationError
 
 from j1sdk import (
@@ -22,7 +23,6 @@ from j1sdk import (
     JudgeRewardModel,
     JudgmentStatus,
     JudgmentTask,
-    Message,
     MissingExtraError,
     OpenAI,
     PairwiseVerdict,
@@ -37,11 +37,6 @@ if TYPE_CHECKING:
 
 WORDS = ("the", "judge", "weighs", "both", "answers", "and", "says", "which", "is", "better")
 Serve = Callable[["Script"], "ChatServer"]
-
-
-def ask(text: str, begun: str = "") -> Conversation:
-    asked = (Message(role="user", content=text),)
-    return (*asked, Message(role="assistant", content=begun)) if begun else asked
 
 
 def engine_for(served: ChatServer, **options: Any) -> OpenAI:

@@ -12,12 +12,11 @@ from email.utils import format_datetime
 from typing import TYPE_CHECKING, Any
 
 import pytest
+from asking import ask
 
 from j1sdk import (
     Completion,
-    Conversation,
     EngineError,
-    Message,
     OpenAI,
     Sampling,
 )
@@ -28,10 +27,6 @@ if TYPE_CHECKING:
     from tests.conftest import ChatServer, Script
 
 Serve = Callable[["Script"], "ChatServer"]
-
-
-def ask(text: str) -> Conversation:
-    return (Message(role="user", content=text),)
 
 
 def engine_for(served: ChatServer, **options: Any) -> OpenAI:

@@ -18,14 +18,13 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 import pytest
+from asking import ask
 
 from j1sdk import (
     Completion,
-    Conversation,
     JudgeRewardModel,
     JudgmentStatus,
     JudgmentTask,
-    Message,
     OpenAI,
     PairwiseVerdict,
     Sampling,
@@ -37,10 +36,6 @@ if TYPE_CHECKING:
 
 Serve = Callable[["Script"], "ChatServer"]
 BACKEND = Path(__file__).parents[1] / "benchmarks" / "peers_backend.py"
-
-
-def ask(text: str) -> Conversation:
-    return (Message(role="user", content=text),)
 
 
 def engine_for(served: ChatServer, **options: Any) -> OpenAI:

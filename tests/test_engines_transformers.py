@@ -8,6 +8,7 @@ from typing import Any
 
 import pytest
 import torch
+from asking import ask
 from transformers import AutoModelForCausalLM, AutoTokenizer
 
 from j1sdk.deliberation import question
@@ -28,10 +29,6 @@ from j1sdk.types import (
 )
 
 PROMPTS = ("hi", "hello there", "what is this?", "a rather longer request than all the others")
-
-
-def ask(text: str) -> Conversation:
-    return (Message(role="user", content=text),)
 
 
 def complete(

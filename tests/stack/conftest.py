@@ -7,6 +7,8 @@ from pathlib import Path
 
 import pytest
 
+from j1sdk import Transformers
+
 SURROUNDINGS = {
     "HF_HUB_OFFLINE": "1",
     "OMP_NUM_THREADS": "1",
@@ -44,3 +46,9 @@ def stack_model(tiny_model: Path, tmp_path_factory: pytest.TempPathFactory) -> P
     model.save_pretrained(directory)
     AutoTokenizer.from_pretrained(tiny_model).save_pretrained(directory)
     return directory
+
+
+@pytest.fixture(scope="session")
+def reference(stack_model: Path) -> Transformers:
+    """The same model by way of transformers."""
+    return Transformers(model=str(stack_model), device="cpu", dtype="float32")

@@ -19,6 +19,7 @@ from urllib.error import URLError
 from urllib.request import urlopen
 
 import pytest
+from asking import ask
 
 from j1sdk import (
     Completion,
@@ -28,7 +29,6 @@ from j1sdk import (
     JudgeRewardModel,
     JudgmentStatus,
     JudgmentTask,
-    Message,
     OpenAI,
     PairwiseVerdict,
     Presentation,
@@ -104,17 +104,6 @@ def engine(port: int) -> Iterator[OpenAI]:
     engine = engine_at(port)
     yield engine
     run(engine.close())
-
-
-@pytest.fixture(scope="module")
-def reference(stack_model: Path) -> Transformers:
-    """The same model by way of transformers."""
-    return Transformers(model=str(stack_model), device="cpu", dtype="float32")
-
-
-def ask(text: str, begun: str = "") -> Conversation:
-    asked = (Message(role="user", content=text),)
-    return (*asked, Message(role="assistant", content=begun)) if begun else asked
 
 
 def one(engine: OpenAI | Transformers, conversation: Conversation, **sampling: Any) -> Completion:

@@ -12,6 +12,7 @@ from typing import Any, TypeVar
 
 import psutil
 import pytest
+from asking import ask
 
 from j1sdk import (
     Completion,
@@ -21,7 +22,6 @@ from j1sdk import (
     JudgeRewardModel,
     JudgmentStatus,
     JudgmentTask,
-    Message,
     PairwiseVerdict,
     Sampling,
     Transformers,
@@ -48,17 +48,6 @@ def engine(stack_model: Path) -> Iterator[VLLM]:
     engine = opened(stack_model)
     yield engine
     run(engine.close())
-
-
-@pytest.fixture(scope="module")
-def reference(stack_model: Path) -> Transformers:
-    """The same model by way of transformers."""
-    return Transformers(model=str(stack_model), device="cpu", dtype="float32")
-
-
-def ask(text: str, begun: str = "") -> Conversation:
-    asked = (Message(role="user", content=text),)
-    return (*asked, Message(role="assistant", content=begun)) if begun else asked
 
 
 def one(engine: VLLM | Transformers, conversation: Conversation, **sampling: Any) -> Completion:
