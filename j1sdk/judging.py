@@ -3,24 +3,26 @@
 from __future__ import annotations
 
 import asyncio
-import json
 from collections.abc import Callable, Iterable, Sequence
 from pathlib import Path
 
 from j1sdk.background import run
 from j1sdk.config import Run, dump_run
+from j1sdk.data.recorded import JUDGMENTS_FILE, Key, read_judgments
 from j1sdk.deliberation import question
-from j1sdk.errors import ConfigError, DataError
+from j1sdk.errors import ConfigError
+from j1sdk.evaluation.benchmarks import Benchmark
+from j1sdk.evaluation.evaluations import Evaluated, evaluate_to_folder
 from j1sdk.evaluation.metrics import Metrics, measure
-from j1sdk.files import append_lines, read_lines, write_text
+from j1sdk.evaluation.readings import reread
+from j1sdk.evaluation.records import records_of
+from j1sdk.files import append_lines, write_text
 from j1sdk.judge import JudgeRewardModel, result_of
-from j1sdk.types import Judgment, JudgmentTask, Presentation
+from j1sdk.types import JudgeResult, Judgment, JudgmentTask, Presentation
 
-JUDGMENTS_FILE, METRICS_FILE, RECORD_FILE = "judgments.jsonl", "metrics.json", "run.toml"
+METRICS_FILE, RECORD_FILE = "metrics.json", "run.toml"
 BATCH = 256
 """Presentations judged before their judgments are written."""
-
-Key = tuple[str, tuple[int, ...]]
 
 
 def judge_to_folder(
@@ -32,10 +34,46 @@ def judge_to_folder(
     Goes on from what is there. Raises ConfigError if that was made by another judge, DataError
     if a line is not what this wrote.
     """
+    shown = [(task, judge.presentations(task)) for task in tasks]
+    measured = measure(judge_shown(judge, shown, out, progress))
+    write_text(out / METRICS_FILE, measured.model_dump_json(indent=2))
+    return measured
+
+
+def judge_benchmark(
+    judge: JudgeRewardModel, benchmark: Benchmark, out: Path,
+    progress: Callable[[int, int], None] | None = None,
+) -> Evaluated:  # fmt: skip
+    """Judge a benchmark's tasks into `out` as `judge_to_folder` does, and evaluate the judgments.
+
+    They are read strictly and leniently, where the format has both. Raises ConfigError too where
+    the judge can be shown nothing of the benchmark.
+    """
+    both, arity = judge.orders == "both", judge.format.arity
+    offered = [(task, benchmark.presentations(task, arity, both)) for task in benchmark.tasks()]
+    shown = [(task, presented) for task, presented in offered if presented]
+    if not shown:
+        raise ConfigError(f"{judge.format.name} can be asked nothing of {benchmark.name}")
+    results = judge_shown(judge, shown, out, progress)
+    sections, lenient = judge.format.sections, reread(judge.format, results, lenient=True)
+    strict = reread(judge.format, results, lenient=False) or results
+    return evaluate_to_folder(
+        benchmark,
+        records_of(strict, sections),
+        out,
+        None if lenient is None else records_of(lenient, sections),
+    )
+
+
+def judge_shown(
+    judge: JudgeRewardModel, shown: Sequence[tuple[JudgmentTask, Sequence[Presentation]]],
+    out: Path, progress: Callable[[int, int], None] | None = None,
+) -> list[JudgeResult]:  # fmt: skip
+    """Judge what is shown of each task, less what `out` has; raises as `judge_to_folder` does."""
     claim(out, judge)
-    by_task = [judge.presentations(task) for task in tasks]
+    by_task = [presented for _, presented in shown]
     done = read_judgments(out / JUDGMENTS_FILE)
-    waiting = [one for shown in by_task for one in shown if key(one) not in done]
+    waiting = [one for presented in by_task for one in presented if key(one) not in done]
     check_same_tasks(judge, by_task, done, out)
     finished, total = sum(map(len, by_task)) - len(waiting), sum(map(len, by_task))
     for start in range(0, len(waiting), BATCH):
@@ -46,13 +84,7 @@ def judge_to_folder(
         finished += len(made)
         if progress:
             progress(finished, total)
-    results = [
-        result_of(task, [done[key(one)] for one in shown])
-        for task, shown in zip(tasks, by_task, strict=True)
-    ]
-    measured = measure(results)
-    write_text(out / METRICS_FILE, measured.model_dump_json(indent=2))
-    return measured
+    return [result_of(task, [done[key(one)] for one in presented]) for task, presented in shown]
 
 
 def check_same_tasks(
@@ -84,17 +116,3 @@ def claim(out: Path, judge: JudgeRewardModel) -> None:
     if record.exists() and record.read_text(encoding="utf-8") != described:
         raise ConfigError(f"{out} holds judgments of another judge ({record}): another --out")
     write_text(record, described)
-
-
-def read_judgments(path: Path) -> dict[Key, Judgment]:
-    """The judgments of a file; a last line cut short by a crash is removed from it."""
-    judgments = (parse_line(line, where) for where, line in read_lines(path))
-    return {(judgment.task_id, judgment.order): judgment for judgment in judgments}
-
-
-def parse_line(line: bytes, where: str) -> Judgment:
-    """One judgment; raises DataError saying where."""
-    try:
-        return Judgment.model_validate(json.loads(line))
-    except ValueError as error:
-        raise DataError(f"{where} is no judgment of ours: move the file away") from error

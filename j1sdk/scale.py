@@ -19,12 +19,13 @@ from pathlib import Path
 from typing import Any, NamedTuple
 
 from j1sdk.background import run
+from j1sdk.data.recorded import Key
 from j1sdk.errors import ConfigError, DataError
 from j1sdk.evaluation.spending import Spending, spending
 from j1sdk.files import append_lines, read_lines, write_text
 from j1sdk.formats import JudgmentFormat
 from j1sdk.judge import JudgeRewardModel, result_of
-from j1sdk.judging import Key, check_same_tasks, claim, key
+from j1sdk.judging import check_same_tasks, claim, key
 from j1sdk.scaling import Samples, Scaling, add_up
 from j1sdk.scaling.mean import Mean
 from j1sdk.scaling.meta_judge import MetaJudge

@@ -34,7 +34,8 @@ from j1sdk import (
 )
 from j1sdk.background import run
 from j1sdk.config import dump_run, read_run
-from j1sdk.judging import JUDGMENTS_FILE, METRICS_FILE
+from j1sdk.data.recorded import JUDGMENTS_FILE
+from j1sdk.judging import METRICS_FILE
 from j1sdk.scaling.meta_judge import MetaJudge
 
 PLUGIN = '''

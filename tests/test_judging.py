@@ -31,9 +31,10 @@ from j1sdk import (
     Sampling,
     Scripted,
 )
+from j1sdk.data.recorded import JUDGMENTS_FILE, read_judgments
 from j1sdk.engines.scripted import Answer, Script
 from j1sdk.evaluation.metrics import Metrics, measure
-from j1sdk.judging import BATCH, JUDGMENTS_FILE, METRICS_FILE, judge_to_folder, read_judgments
+from j1sdk.judging import BATCH, METRICS_FILE, judge_to_folder
 
 VERDICT = PairwiseVerdict()
 J1 = str(Path(sys.executable).with_name("j1"))

@@ -230,6 +230,32 @@ def test_pointwise_and_pairwise_do_not_add_up() -> None:
         measure([CONSISTENT, points(1, 0)])
 
 
+def split(result: JudgeResult) -> list[JudgeResult]:
+    """A result of three responses as its two pairs with the preferred one."""
+    return [
+        result_of(
+            CONSISTENT.task,
+            [one.model_copy(update={"order": tuple(min(index, 1) for index in one.order)})
+             for one in result.judgments if other in one.order],
+        )
+        for other in (1, 2)
+    ]  # fmt: skip
+
+
+def test_views_count_verdicts_by_pair_but_failures_and_trials_by_task() -> None:
+    task = JudgmentTask(prompt="q", responses=("x", "y", "z"), preferred=0)
+    shown = [judgment((0, 1), A_WINS, tokens=8), judgment((1, 0), B_WINS),
+             judgment((0, 2), A_WINS), judgment((2, 0), None)]  # fmt: skip
+    result = result_of(task, shown)
+    measured = measure([result] * 10, split)
+    assert measured.accuracy_by_order == {"0,1": 1.0, "1,0": 0.5}
+    assert measured.position_consistent_accuracy == 0.5
+    assert (measured.n, measured.invalid_rate, measured.mean_completion_tokens) == (10, 0.25, 2)
+    assert measured.statuses["ok"] == 30
+    assert measured.intervals["accuracy_by_order.0,1"] == pytest.approx(wilson(10, 10))
+    assert by_subset([result], split) == {NO_SUBSET: measure([result], split)}
+
+
 def test_subsets_are_measured_apart_in_the_order_they_appear() -> None:
     results = [
         pair(A_WINS, B_WINS, subset="maths"),

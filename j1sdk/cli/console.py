@@ -12,6 +12,8 @@ from rich.console import Console
 from rich.progress import BarColumn, MofNCompleteColumn, Progress, TextColumn, TimeElapsedColumn
 from rich.table import Table
 
+from j1sdk.evaluation.blocks import Table as Block
+from j1sdk.evaluation.blocks import written
 from j1sdk.evaluation.metrics import RATES, Metrics
 
 output = Console(markup=False)  # paths and strangers' errors may hold [brackets]
@@ -59,6 +61,18 @@ def metrics_table(title: str, columns: Mapping[str, Metrics]) -> Table:
         table.add_row(
             label.capitalize(), *(show_rate(measured, key) for measured in columns.values())
         )
+    return table
+
+
+def block_table(block: Block) -> Table:
+    """A report's table."""
+    table = Table(
+        title=block.title, title_justify="left", caption=block.note, caption_justify="left"
+    )
+    for column, name in enumerate(block.header):
+        table.add_column(name, justify="right" if block.numeric(column) else "left")
+    for row in block.rows:
+        table.add_row(*map(written, row))
     return table
 
 

@@ -1,44 +1,164 @@
-"""`j1 eval`: measure a judge."""
+"""`j1 eval`: measure a judge, on tasks of one's own or on a public benchmark."""
 
 from __future__ import annotations
 
 from pathlib import Path
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 import click
 from pydantic import ValidationError
 
-from j1sdk.cli.console import metrics_table, output, quiet_libraries
+from j1sdk.cli.console import (
+    block_table,
+    messages,
+    metrics_table,
+    output,
+    progress_bars,
+    quiet_libraries,
+)
 from j1sdk.component import Component
 from j1sdk.errors import ConfigError, explain
 from j1sdk.evaluation.metrics import measure
 
+if TYPE_CHECKING:
+    from j1sdk.evaluation.benchmarks import Benchmark
+    from j1sdk.evaluation.evaluations import Evaluated
+
 
 @click.command(name="eval")
-@click.argument("judge", type=click.Path(path_type=Path))
+@click.argument("judge", type=click.Path(path_type=Path), required=False)
+@click.option("--benchmark", help="A public benchmark by name, such as rewardbench.")
+@click.option(
+    "--judgments", type=click.Path(path_type=Path),
+    help="Score these recorded judgments (JSON lines) on --benchmark, instead of judging.",
+)  # fmt: skip
 @click.option("--source", help="A source of tasks by name, such as arithmetic.")
-@click.option("--data", type=click.Path(path_type=Path), help="A JSON lines file of pairs.")
+@click.option(
+    "--data", type=click.Path(path_type=Path),
+    help="A JSON lines file of pairs; with --benchmark, its official records: a file or a folder.",
+)  # fmt: skip
+@click.option(
+    "--set", "settings", multiple=True, metavar="OPTION=VALUE",
+    help="An option of the benchmark, such as responses=claude of judgebench.",
+)  # fmt: skip
 @click.option("--seed", type=int, help="The source's seed.")
 @click.option("--limit", type=click.IntRange(1), help="Judge only the first so many tasks.")
+@click.option(
+    "--out", type=click.Path(path_type=Path, file_okay=False),
+    help="Folder to write the benchmark's judgments, scores and report to.",
+)  # fmt: skip
 @click.option("--json", "as_json", is_flag=True, help="Print the metrics as JSON.")
 def evaluate(
-    judge: Path, source: str | None, data: Path | None, seed: int | None, limit: int | None,
-    as_json: bool,
+    judge: Path | None, benchmark: str | None, judgments: Path | None, source: str | None,
+    data: Path | None, settings: tuple[str, ...], seed: int | None, limit: int | None,
+    out: Path | None, as_json: bool,
 ) -> None:  # fmt: skip
     """Measure JUDGE (a saved judge's folder, or a run file) on tasks with gold labels.
 
-    Without --source or --data, the tasks are those of the run file's [data].
+    With --benchmark, on a public benchmark: every scoring convention in use, with bootstrap
+    intervals. Judging fills --out, and interrupted, the same command goes on where it stopped.
+    With --judgments, recorded judgments are scored, and no judge is needed. `j1 compare` shows
+    the folders of several runs beside each other.
+
+    Otherwise on --source or --data; without them the tasks are those of the run file's [data].
     """
+    quiet_libraries()
+    if benchmark is None:
+        for name, given in (("--judgments", judgments), ("--out", out), ("--set", settings)):
+            if given:
+                raise ConfigError(f"{name} goes with --benchmark NAME")
+        measure_tasks(judge, source, data, {"seed": seed, "limit": limit}, as_json)
+        return
+    if source or seed is not None:
+        raise ConfigError("--benchmark has its own tasks: leave out --source and --seed")
+    chosen = benchmark_of(benchmark, settings, {"path": data, "limit": limit})
+    evaluated = evaluated_on(chosen, judge, judgments, out)
+    if as_json:
+        click.echo(evaluated.model_dump_json(indent=2))
+    else:
+        show(evaluated, str(judgments or judge))
+    if out:
+        messages.print(f"Written to {write_page(out)}", soft_wrap=True)
+
+
+def measure_tasks(
+    judge: Path | None, source: str | None, data: Path | None, options: dict[str, Any],
+    as_json: bool,
+) -> None:  # fmt: skip
+    """Judge tasks of one's own, and print the metrics."""
     from j1sdk.config import open_run
 
-    quiet_libraries()
+    if judge is None:
+        raise ConfigError("no JUDGE: give a run file, or a saved judge's folder")
     run = open_run(judge)
-    tasks = source_of(run.data, source, data, {"seed": seed, "limit": limit}).load()
+    tasks = source_of(run.data, source, data, options).load()
     measured = measure(run.judge.judge(tasks))
     if as_json:
         click.echo(measured.model_dump_json(indent=2))
     else:
         output.print(metrics_table(str(judge), {source or str(data or "its data"): measured}))
+
+
+def evaluated_on(
+    benchmark: Benchmark, judge: Path | None, judgments: Path | None, out: Path | None
+) -> Evaluated:
+    """What a judge, or its recorded judgments, come to; raises ConfigError for both or neither."""
+    from j1sdk.config import open_run
+    from j1sdk.evaluation.evaluations import evaluate_readings, evaluate_to_folder
+    from j1sdk.evaluation.records import read_records
+    from j1sdk.judging import judge_benchmark
+
+    if (judge is None) == (judgments is None):
+        raise ConfigError("give a JUDGE to be asked, or --judgments FILE.jsonl to be scored")
+    if judgments:
+        records = read_records(judgments)
+        if out:
+            return evaluate_to_folder(benchmark, records, out)
+        return evaluate_readings(benchmark, records)
+    if judge is None or out is None:
+        raise ConfigError("judging a benchmark takes a while: give --out DIR to keep judgments in")
+    run = open_run(judge)
+    with progress_bars() as start:
+        return judge_benchmark(run.judge, benchmark, out, start("Judging"))
+
+
+def show(evaluated: Evaluated, title: str) -> None:
+    """Print the scores, the metrics and what a reader must know of them."""
+    from j1sdk.evaluation.benchmark_page import reading_table, score_table
+
+    title = f"{title} on {evaluated.benchmark.name}"
+    output.print(block_table(score_table(evaluated.benchmark, evaluated.readings, title)))
+    output.print(block_table(reading_table(evaluated.readings)))
+    counts = evaluated.strict.metrics.statuses.items()
+    output.print(f"Judgments: {', '.join(f'{status} {n}' for status, n in counts if n)}")
+    for note in evaluated.strict.notes:
+        output.print(f"Note: {note}")
+
+
+def write_page(out: Path) -> Path:
+    """Write the report of the run in `out`; says where."""
+    from j1sdk.evaluation.benchmark_page import comparison_report
+    from j1sdk.evaluation.entries import read_entries
+    from j1sdk.evaluation.report import write_report
+    from j1sdk.host import host
+
+    page = out / "report.html"
+    write_report(comparison_report(read_entries([out], host())), page)
+    return page
+
+
+def benchmark_of(name: str, settings: tuple[str, ...], options: dict[str, Any]) -> Benchmark:
+    """The benchmark of this name and its options; raises ConfigError."""
+    from j1sdk.host import host
+
+    given = {key: value for key, value in options.items() if value is not None}
+    for setting in settings:
+        key, equals, value = setting.partition("=")
+        if not equals:
+            raise ConfigError(f"--set {setting}: write OPTION=VALUE")
+        given[key] = value
+    chosen: Benchmark = component(host().find("benchmarks", name), given)
+    return chosen
 
 
 def source_of(own: Any, name: str | None, data: Path | None, options: dict[str, Any]) -> Any:
@@ -55,7 +175,12 @@ def source_of(own: Any, name: str | None, data: Path | None, options: dict[str, 
     kind: type[Component] = host().find("sources", name) if name else type(own)
     if unknown := sorted(set(given) - set(kind.model_fields)):
         raise ConfigError(f"source {kind.name!r} has no option --{unknown[0]}")
+    return component(kind, {**({} if name else dict(own)), **given})
+
+
+def component(kind: type[Component], options: dict[str, Any]) -> Any:
+    """A component with these options; raises ConfigError naming the one that is wrong."""
     try:
-        return kind.model_validate({**({} if name else dict(own)), **given})
+        return kind.model_validate(options)
     except ValidationError as error:
-        raise ConfigError(f"source {kind.name!r}: {explain(error)[0]}") from error
+        raise ConfigError(f"{kind.kind[:-1]} {kind.name!r}: {explain(error)[0]}") from error

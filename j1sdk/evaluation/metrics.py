@@ -12,9 +12,9 @@ scores, the majority vote.
 from __future__ import annotations
 
 from collections import Counter
-from collections.abc import Iterable, Sequence
+from collections.abc import Callable, Iterable, Sequence
 from functools import lru_cache
-from itertools import combinations
+from itertools import accumulate, combinations, pairwise
 from statistics import fmean
 from typing import Self
 
@@ -39,6 +39,9 @@ RATES = {
 Order = tuple[int, ...]
 Outcomes = list[list[bool]]
 """Per task, whether something held each time it could have."""
+Named = dict[str, Outcomes]
+Views = Callable[[JudgeResult], Sequence[JudgeResult]]
+"""Shows a result as the pairs that are to be measured."""
 
 
 class Rate(Value):
@@ -88,10 +91,22 @@ class Metrics(Value):
         return Rate(value=value, low=low, high=high)
 
 
-def measure(results: Sequence[JudgeResult]) -> Metrics:
-    """The metrics of one judge's results; raises DataError where there is nothing to measure."""
+def measure(results: Sequence[JudgeResult], views: Views | None = None) -> Metrics:
+    """The metrics of one judge's results; raises DataError where there is nothing to measure.
+
+    With `views`, verdicts are counted on the pairs that these make of each result, while failures
+    and tokens are those of the judgments that there were.
+    """
     judgments = [judgment for result in results for judgment in result.judgments]
-    outcomes = _outcomes(results, {len(judgment.order) for judgment in judgments})
+    arities = {len(judgment.order) for judgment in judgments}
+    if not arities:
+        raise DataError("nothing to measure: there are no judgments")
+    if len(arities) > 1:
+        raise DataError("pointwise and pairwise judgments do not add up: measure them apart")
+    count = _pointwise if arities == {1} else _pairwise
+    seen_as = [[result] if views is None else list(views(result)) for result in results]
+    outcomes = _by_task(count([view for seen in seen_as for view in seen]), seen_as)
+    outcomes["invalid_rate"] = [[not one.ok for one in result.judgments] for result in results]
     rates = {name: rate for name, seen in outcomes.items() if (rate := rate_of(seen))}
     values = {name: rate.value for name, rate in rates.items()}
     orders = [name.removeprefix(BY_ORDER) for name in rates if name.startswith(BY_ORDER)]
@@ -110,12 +125,12 @@ def measure(results: Sequence[JudgeResult]) -> Metrics:
     )
 
 
-def by_subset(results: Iterable[JudgeResult]) -> dict[str, Metrics]:
+def by_subset(results: Iterable[JudgeResult], views: Views | None = None) -> dict[str, Metrics]:
     """The metrics of each subset, in the order they first appear."""
     subsets: dict[str, list[JudgeResult]] = {}
     for result in results:
         subsets.setdefault(result.task.subset or NO_SUBSET, []).append(result)
-    return {subset: measure(members) for subset, members in subsets.items()}
+    return {subset: measure(members, views) for subset, members in subsets.items()}
 
 
 def rate_of(outcomes: Outcomes) -> Rate | None:
@@ -143,17 +158,16 @@ def _wilson(successes: int, trials: int) -> tuple[float, float]:
     return float(interval.low), float(interval.high)
 
 
-def _outcomes(results: Sequence[JudgeResult], arities: set[int]) -> dict[str, Outcomes]:
-    if not arities:
-        raise DataError("nothing to measure: there are no judgments")
-    if len(arities) > 1:
-        raise DataError("pointwise and pairwise judgments do not add up: measure them apart")
-    measured = _pointwise(results) if arities == {1} else _pairwise(results)
-    invalid = [[not judgment.ok for judgment in result.judgments] for result in results]
-    return {**measured, "invalid_rate": invalid}
+def _by_task(outcomes: Named, views: Sequence[Sequence[JudgeResult]]) -> Named:
+    """The outcomes of each task together: it is one trial, however many pairs it has."""
+    ends = list(accumulate(map(len, views), initial=0))
+    return {
+        name: [[held for one in seen[start:end] for held in one] for start, end in pairwise(ends)]
+        for name, seen in outcomes.items()
+    }
 
 
-def _pointwise(results: Sequence[JudgeResult]) -> dict[str, Outcomes]:
+def _pointwise(results: Sequence[JudgeResult]) -> Named:
     pairs = [_scored_pairs(result) for result in results]
     gold = [[] if result.task.preferred is None else _scored_pairs(result) for result in results]
     correct = [[winner(pair) == 0 for pair in task] for task in gold]
@@ -169,8 +183,8 @@ def _scored_pairs(result: JudgeResult) -> list[tuple[float | None, float | None]
     return [(scores[gold], other) for place, other in enumerate(scores) if place != gold]
 
 
-def _pairwise(results: Sequence[JudgeResult]) -> dict[str, Outcomes]:
-    tasks = [_pairs(result) for result in results]
+def _pairwise(results: Sequence[JudgeResult]) -> Named:
+    tasks = [pairs_of(result) for result in results]
     marked = [
         _marked(pairs, result.task.preferred) for pairs, result in zip(tasks, results, strict=True)
     ]
@@ -186,7 +200,7 @@ def _pairwise(results: Sequence[JudgeResult]) -> dict[str, Outcomes]:
     }
 
 
-def _pairs(result: JudgeResult) -> list[dict[Order, Judgment]]:
+def pairs_of(result: JudgeResult) -> list[dict[Order, Judgment]]:
     """For every pair of responses that was shown, its judgment in each order."""
     by_order: dict[Order, list[Judgment]] = {}
     for judgment in result.judgments:

@@ -23,17 +23,37 @@ if TYPE_CHECKING:
     from j1sdk.config import Run
 
 Log = Sequence[Mapping[str, Any]]
+GAINS = {"rewards/margins": "margin", "rewards/chosen": "chosen", "rewards/rejected": "rejected"}
 LENGTHS = {"completions/mean_length": "mean", "completions/max_length": "longest"}
 
 
 def training_report(run: Run, history: Log) -> Report:
     """What `j1 train` writes: everything that was logged, as curves."""
-    trainer = run.train.name if run.train else "training"
+    trainers = ", ".join(part.name for part in run.train.parts) if run.train else "training"
+    phases = dict.fromkeys(entry.get("phase", "") for entry in history)
+    logs = {phase: [one for one in history if one.get("phase", "") == phase] for phase in phases}
     return Report(
-        title=f"Training a {run.judge.format.name} judge ({trainer})",
-        summary=f"Seed {run.seed}. The run file beside the judge says how it was made.",
-        blocks=tuple(training_blocks(history)),
-    )
+        title=f"Training {trained(run)} ({trainers})",
+        summary=f"Seed {run.seed}. The run file beside it says how it was made.",
+        blocks=tuple(
+            block.model_copy(update={"title": f"{phase}: {block.title}" if phase else block.title})
+            for phase, log in logs.items() for block in [*taken(log), *training_blocks(log)]
+        ),
+    )  # fmt: skip
+
+
+def trained(run: Run) -> str:
+    """What a run trains, in words."""
+    judge = f"a {run.judge.format.name} judge"
+    return f"a policy by {judge}" if run.train and run.train.leaves == "policy" else judge
+
+
+def taken(history: Log) -> list[Block]:
+    """What was taken from the data and left out, where that was logged."""
+    rows = [(key.removeprefix("data/"), count) for entry in history
+            for key, count in entry.items() if key.startswith("data/")]  # fmt: skip
+    title = "What was learnt from"
+    return [Table(title=title, header=("", "count"), rows=tuple(rows))] if rows else []
 
 
 def training_blocks(history: Log) -> list[Block]:
@@ -44,6 +64,9 @@ def training_blocks(history: Log) -> list[Block]:
                {"reward": "weighted sum"} | {key: key.split("/")[1] for key in terms}),
         curves("How rollouts were judged", "share", history,
                {f"judge/{key}": label for key, label in RATES.items()}),
+        curves("Responses without a score", "share", history, {"j1/unscored": "unscored"}),
+        curves("Preferences", "share", history, {"rewards/accuracies": "chosen gained more"}),
+        curves("What preferences gained", "implicit reward", history, GAINS),
         curves("Completion length", "tokens", history, LENGTHS),
         curves("Loss", "loss", history, {"loss": "loss"}),
         curves("Entropy", "nats per token", history, {"entropy": "entropy"}),

@@ -1,0 +1,36 @@
+"""`j1 compare`: runs on a benchmark beside each other."""
+
+from __future__ import annotations
+
+from pathlib import Path
+
+import click
+
+from j1sdk.cli.console import block_table, messages, output
+from j1sdk.errors import ConfigError
+
+
+@click.command()
+@click.argument("folders", nargs=-1, type=click.Path(path_type=Path), required=True)
+@click.option(
+    "--out", type=click.Path(path_type=Path, file_okay=False), required=True,
+    help="Folder to write.",
+)  # fmt: skip
+def compare(folders: tuple[Path, ...], out: Path) -> None:
+    """Compare the runs in FOLDERS, which `j1 eval --benchmark ... --out` wrote.
+
+    Writes report.html: scores, differences from the first run with paired intervals and McNemar's
+    test, position bias, score differences, and the tasks on which the runs differ.
+    """
+    from j1sdk.evaluation.benchmark_page import comparison_report
+    from j1sdk.evaluation.entries import read_entries
+    from j1sdk.evaluation.report import Table, write_report
+    from j1sdk.host import host
+
+    if len(set(folders)) < 2:
+        raise ConfigError("give two folders or more; each was written by j1 eval --benchmark")
+    report = comparison_report(read_entries(folders, host()))
+    write_report(report, out / "report.html")
+    for block in [one for one in report.blocks if isinstance(one, Table)][:2]:
+        output.print(block_table(block))
+    messages.print(f"Written to {out / 'report.html'}", soft_wrap=True)

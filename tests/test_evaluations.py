@@ -1,0 +1,442 @@
+"""Evaluations: from a judge or its records to scores, a folder, a page and a comparison."""
+
+from __future__ import annotations
+
+import json
+import re
+from collections.abc import Callable
+from pathlib import Path
+from typing import Any
+
+import pytest
+from click.testing import CliRunner, Result
+from recorded import A_WINS, B_WINS, TIE, both, drawn_pairs, rated
+
+from j1sdk import (
+    ConfigError,
+    Conversation,
+    DataError,
+    EngineError,
+    JudgeRewardModel,
+    PairwiseVerdict,
+    Pointwise,
+    Sampling,
+    Scripted,
+    Vote,
+)
+from j1sdk.cli import j1
+from j1sdk.errors import J1Error
+from j1sdk.evaluation.benchmark_page import comparison_report, gaps
+from j1sdk.evaluation.benchmarks.judgebench import JudgeBench
+from j1sdk.evaluation.benchmarks.rewardbench import SUBSETS, RewardBench
+from j1sdk.evaluation.credits import CONSISTENT, STRICT, SUM_RULE
+from j1sdk.evaluation.disagreements import MOST_ROWS, disputed
+from j1sdk.evaluation.entries import read_entries
+from j1sdk.evaluation.evaluations import (
+    Evaluated,
+    evaluate,
+    evaluate_to_folder,
+    read_evaluated,
+)
+from j1sdk.evaluation.metrics import measure
+from j1sdk.evaluation.readings import reread
+from j1sdk.evaluation.records import read_records, results_of, write_records
+from j1sdk.evaluation.report import Table, Transcripts, render
+from j1sdk.host import host
+from j1sdk.judging import judge_benchmark
+from j1sdk.types import Judgment
+
+FORM = PairwiseVerdict()
+CATEGORIES = [("Knowledge", 20), ("Math", 12)]
+Script = Callable[[Conversation, Sampling], str | EngineError]
+
+
+@pytest.fixture
+def rows(tmp_path: Path) -> Path:
+    """Six pairs of JudgeBench's form, of two categories; the right response says so."""
+    path = tmp_path / "judgebench.jsonl"
+    with path.open("w", encoding="utf-8") as file:
+        for number in range(6):
+            right, wrong = f"right {number}", f"wrong {number}"
+            swapped = number % 2
+            row = {
+                "pair_id": f"pair-{number}",
+                "source": "livebench-math" if number < 3 else "livecodebench",
+                "question": f"Question {number}?",
+                "response_model": "gpt-4o",
+                "response_A": wrong if swapped else right,
+                "response_B": right if swapped else wrong,
+                "label": "B>A" if swapped else "A>B",
+            }
+            file.write(f"{json.dumps(row)}\n")
+    return path
+
+
+def fair(conversation: Conversation, sampling: Sampling) -> str:
+    text = conversation[-1].content
+    return FORM.write(A_WINS if text.index("right ") < text.index("wrong ") else B_WINS, "Hm.")
+
+
+def first(conversation: Conversation, sampling: Sampling) -> str:
+    return FORM.write(A_WINS, "Hm.")
+
+
+def judging(script: Script, **options: Any) -> JudgeRewardModel:
+    return JudgeRewardModel(format=FORM, engine=Scripted(script=script), **options)
+
+
+def value(evaluated: Evaluated, name: str) -> float:
+    score = evaluated.strict.score(name)
+    assert score is not None, f"there is no {name}"
+    return score.value
+
+
+def invoke(*words: object) -> Result:
+    return CliRunner().invoke(j1, [str(word) for word in words])
+
+
+def refusal(*words: object) -> str:
+    result = invoke(*words)
+    assert isinstance(result.exception, J1Error), result.output
+    return str(result.exception)
+
+
+# From judgments to an evaluation
+
+
+def test_scores_metrics_and_subsets_are_of_the_records() -> None:
+    records = drawn_pairs(CATEGORIES, 0, (A_WINS, B_WINS, TIE, None))
+    found = evaluate(JudgeBench(), records)
+    assert found.metrics == measure(results_of(records))
+    assert list(found.subsets) == ["Knowledge", "Math"] and found.subsets["Math"].n == 12
+    score = found.score(STRICT)
+    assert score is not None and score.value == found.metrics.accuracy
+    assert found.score("unheard of") is None and found.thought_length is None
+    assert found.notes == ("32 of 350 tasks: not comparable with published figures.",)
+
+
+def test_a_judge_is_asked_and_scored(rows: Path, tmp_path: Path) -> None:
+    told: list[tuple[int, int]] = []
+    out = tmp_path / "out"
+    found = judge_benchmark(judging(fair), JudgeBench(path=rows), out, lambda *at: told.append(at))
+    assert told == [(12, 12)]
+    assert found.headline is not None and found.headline.value == 1
+    assert value(found, CONSISTENT) == value(found, "Math") == value(found, "Coding") == 1
+    assert found.strict.thought_length == len("<think>\nHm.\n</think>\n")
+    assert sorted(path.name for path in out.iterdir()) == [
+        "evaluation.json", "judgments.jsonl", "records-lenient.jsonl", "records.jsonl", "run.toml",
+    ]  # fmt: skip
+
+
+def test_interrupted_it_goes_on_where_it_stopped(rows: Path, tmp_path: Path) -> None:
+    whole = judge_benchmark(judging(fair), JudgeBench(path=rows), tmp_path / "whole")
+    judge_benchmark(judging(fair), JudgeBench(path=rows, limit=2), tmp_path / "out")
+    again = judging(fair)
+    resumed = judge_benchmark(again, JudgeBench(path=rows), tmp_path / "out")
+    assert resumed.strict == whole.strict
+    assert isinstance(again.engine, Scripted) and len(again.engine.asked) == 8
+
+
+def test_another_judge_or_other_data_is_refused(rows: Path, tmp_path: Path) -> None:
+    judge_benchmark(judging(fair), JudgeBench(path=rows), tmp_path / "out")
+    with pytest.raises(ConfigError, match="another judge"):
+        judge_benchmark(judging(fair, orders="first"), JudgeBench(path=rows), tmp_path / "out")
+    rows.write_text(rows.read_text(encoding="utf-8").replace("Question 0", "Query 0"))
+    with pytest.raises(ConfigError, match="another content"):
+        judge_benchmark(judging(fair), JudgeBench(path=rows), tmp_path / "out")
+
+
+def test_a_benchmark_of_which_a_judge_can_be_shown_nothing_is_refused(tmp_path: Path) -> None:
+    from j1sdk.evaluation.benchmarks.rewardbench2 import RewardBench2
+
+    row = {"id": "ref:1", "prompt": "p", "chosen": ["a"], "rejected": ["b"], "subset": "Ties"}
+    (tmp_path / "rows.json").write_text(json.dumps([row]))
+    with pytest.raises(ConfigError, match="pairwise-verdict can be asked nothing of rewardbench-2"):
+        judge_benchmark(judging(fair), RewardBench2(path=tmp_path / "rows.json"), tmp_path / "out")
+
+
+def test_a_pointwise_judge_is_scored_by_the_same_rules(rows: Path, tmp_path: Path) -> None:
+    form = Pointwise()
+    engine = Scripted(
+        script=lambda asked, sampling: form.write((7.0 if "right " in asked[-1].content else 3.0,))
+    )
+    judge = JudgeRewardModel(format=form, engine=engine)
+    found = judge_benchmark(judge, JudgeBench(path=rows), tmp_path / "out")
+    assert value(found, SUM_RULE) == value(found, CONSISTENT) == 1
+    assert found.strict.metrics.accuracy_by_order == {}
+
+
+def test_one_order_is_a_coins(rows: Path, tmp_path: Path) -> None:
+    judge = judging(first, orders="first")
+    found = judge_benchmark(judge, JudgeBench(path=rows), tmp_path / "out")
+    assert found.strict.score(CONSISTENT) is None
+    orders = {record.order for record in read_records(tmp_path / "out" / "records.jsonl")}
+    assert orders == {(0, 1), (1, 0)}
+
+
+def test_records_of_a_judge_score_as_the_judge_did(rows: Path, tmp_path: Path) -> None:
+    judged = judge_benchmark(judging(first), JudgeBench(path=rows), tmp_path / "judged")
+    records = read_records(tmp_path / "judged" / "records.jsonl")
+    assert evaluate(JudgeBench(path=rows), records) == judged.strict
+
+
+# Two readings
+
+
+def loose(conversation: Conversation, sampling: Sampling) -> str | EngineError:
+    text = conversation[-1].content
+    if "Question 0" in text:
+        return EngineError("gone")
+    said = fair(conversation, sampling)
+    return re.sub("</?answer>", "", said) if "Question 1" in text else said
+
+
+def test_a_lenient_reading_asks_nobody_again(rows: Path, tmp_path: Path) -> None:
+    judge = judging(loose)
+    found = judge_benchmark(judge, JudgeBench(path=rows), tmp_path / "out")
+    assert isinstance(judge.engine, Scripted) and len(judge.engine.asked) == 12
+    assert found.lenient is not None
+    strict, lenient = found.strict.metrics, found.lenient.metrics
+    assert (strict.statuses["unparseable"], strict.statuses["engine_error"]) == (2, 2)
+    assert (lenient.statuses["unparseable"], lenient.statuses["engine_error"]) == (0, 2)
+    assert (strict.accuracy, lenient.accuracy) == (8 / 12, 10 / 12)
+    assert list(found.readings) == ["strict", "lenient"]
+
+
+def test_a_lenient_judge_is_read_strictly_too(rows: Path, tmp_path: Path) -> None:
+    form = PairwiseVerdict(lenient=True)
+    judge = JudgeRewardModel(format=form, engine=Scripted(script=loose))
+    found = judge_benchmark(judge, JudgeBench(path=rows), tmp_path / "out")
+    strict = judge_benchmark(judging(loose), JudgeBench(path=rows), tmp_path / "strict")
+    assert (found.strict, found.lenient) == (strict.strict, strict.lenient)
+
+
+def test_votes_have_one_reading(rows: Path, tmp_path: Path) -> None:
+    judge = judging(fair, scaling=Vote(n=3), sampling=Sampling(temperature=1.0))
+    found = judge_benchmark(judge, JudgeBench(path=rows), tmp_path / "out")
+    assert found.lenient is None and list(found.readings) == ["as judged"]
+    assert reread(FORM, judge.judge(JudgeBench(path=rows).tasks()), lenient=True) is None
+
+
+# Folders
+
+
+def test_a_folder_gives_back_what_was_written(tmp_path: Path) -> None:
+    records = drawn_pairs(CATEGORIES, 0)
+    written = evaluate_to_folder(JudgeBench(responses="gpt"), records, tmp_path)
+    assert read_evaluated(tmp_path, host()) == (written, records)
+
+
+@pytest.mark.parametrize(
+    ("name", "text", "complaint"),
+    [
+        ("other.json", "", "holds no evaluation"),
+        ("evaluation.json", "{", "is no evaluation of ours"),
+        ("evaluation.json", '{"benchmark": {"name": "no-such"}}', "no benchmark is called"),
+    ],
+)
+def test_a_folder_without_an_evaluation_is_named(
+    name: str, text: str, complaint: str, tmp_path: Path
+) -> None:
+    (tmp_path / name).write_text(text)
+    with pytest.raises((DataError, ConfigError), match=complaint):
+        read_evaluated(tmp_path, host())
+
+
+# The page
+
+
+@pytest.fixture
+def runs(rows: Path, tmp_path: Path) -> list[Path]:
+    """A fair judge's folder and one of a judge of the first, both with transcripts."""
+    judge_benchmark(judging(fair), JudgeBench(path=rows), tmp_path / "fair")
+    judge_benchmark(judging(first), JudgeBench(path=rows), tmp_path / "first")
+    return [tmp_path / "first", tmp_path / "fair"]
+
+
+def blocks(folders: list[Path]) -> dict[str, Any]:
+    return {one.title: one for one in comparison_report(read_entries(folders, host())).blocks}
+
+
+def test_runs_are_compared_in_tables(runs: list[Path]) -> None:
+    found = blocks(runs)
+    scores = {row[0]: row[1:] for row in found["Scores"].rows}
+    assert found["Scores"].header == ("", "first", "fair")
+    assert next(iter(scores)) == SUM_RULE, "the official score comes first"
+    assert [rate.value for rate in scores[SUM_RULE]] == [0, 1]
+    differences = {row[0]: row[1] for row in found["Differences from first"].rows}
+    assert differences[SUM_RULE].value == 1 and differences[STRICT].value == 0.5
+    assert differences["right by the other alone"] == 6
+    assert differences["p of McNemar's exact test"] == pytest.approx(2 / 64)
+    flips = {row[0]: row[1] for row in found["Flips, ties and failures"].rows}
+    assert (flips["first, strict"].value, flips["fair, strict"].value) == (1, 0)
+    assert {row[0] for row in found["Accuracy by subset"].rows} == {"Math", "Coding"}
+
+
+def test_runs_are_compared_in_drawings(runs: list[Path]) -> None:
+    found = blocks(runs)
+    bias = {name: {label: rate.value for label, rate in bars.items()}
+            for name, bars in found["Position bias"].groups.items()}  # fmt: skip
+    assert bias == {
+        "first": {"accuracy, order 0,1": 0.5, "accuracy, order 1,0": 0.5,
+                  "position-consistent": 0, "verdict flips": 1},
+        "fair": {"accuracy, order 0,1": 1, "accuracy, order 1,0": 1,
+                 "position-consistent": 1, "verdict flips": 0},
+    }  # fmt: skip
+    gaps_ = found["Score of the preferred response less the other's"].series
+    assert gaps_ == {"first": [1, -1, -1, 1] * 3, "fair": [1] * 12}
+
+
+def test_disagreements_are_there_to_read(runs: list[Path]) -> None:
+    found = blocks(runs)
+    rows_ = found["Tasks on which the runs differ"].rows
+    assert rows_[0][:2] == ("pair-0", "Math") and len(rows_) == 6
+    assert rows_[0][2:] == ("right, wrong", "right, right")
+    told = found["Tasks on which the runs differ, word for word"]
+    assert isinstance(told, Transcripts) and len(told.pairs) == 6
+    pair = told.pairs[0]
+    assert (pair.left_label, pair.right_label) == ("fair", "first")
+    assert [side.mark for side in pair.sides] == ["correct", "wrong"]
+    assert pair.outcome == "right by fair, not by first"
+    html = render(comparison_report(read_entries(runs, host())))
+    assert "Question 0?" in html and html.count("<svg") == 2
+
+
+def test_a_single_run_shows_what_went_wrong(runs: list[Path]) -> None:
+    found = blocks(runs[:1])
+    assert "Differences from first" not in found
+    assert len(found["Tasks that went wrong"].rows) == 6
+    assert found["Tasks that went wrong, word for word"].pairs[0].outcome == "Verdict flips"
+    right = blocks(runs[1:])
+    assert not [title for title in right if title.startswith("Tasks")]
+
+
+def test_any_number_of_runs_fits_and_records_need_no_transcripts(tmp_path: Path) -> None:
+    folders = [tmp_path / str(seed) for seed in range(4)]
+    for seed, folder in enumerate(folders):
+        evaluate_to_folder(JudgeBench(), drawn_pairs([("Math", 60)], seed), folder)
+    found = blocks(folders)
+    assert len(found["Differences from 0"].header) == 4
+    table = found["Tasks on which the runs differ"]
+    every = disputed(read_entries(folders, host()))
+    assert isinstance(table, Table) and len(table.rows) <= MOST_ROWS < len(every)
+    assert table.note.startswith(f"{len(table.rows)} of {len(every)}, spread evenly")
+    assert not any("word for word" in title for title in found)
+
+
+def test_pointwise_runs_have_no_position_bias(tmp_path: Path) -> None:
+    records = [one for n in range(5) for one in rated(str(n), [n, 2], "Math")]
+    evaluate_to_folder(JudgeBench(), records, tmp_path / "points")
+    found = blocks([tmp_path / "points"])
+    assert "Position bias" not in found
+    series = found["Score of the preferred response less the other's"].series
+    assert series == {"points": [-2, -1, 0, 1, 2]}
+
+
+def test_a_failed_judgment_has_no_gap() -> None:
+    (result,) = results_of(both("1", (4.0, 1.0), None, preferred=1))
+    assert gaps(result) == [-3.0]
+    (result,) = results_of(rated("1", [4.0, None]))
+    assert gaps(result) == []
+
+
+def test_runs_of_two_benchmarks_are_not_compared(tmp_path: Path) -> None:
+    evaluate_to_folder(JudgeBench(), drawn_pairs(CATEGORIES, 0), tmp_path / "a")
+    evaluate_to_folder(JudgeBench(responses="claude"), drawn_pairs(CATEGORIES, 0), tmp_path / "b")
+    with pytest.raises(DataError, match=r"b is a run of .*claude.* and .*a of .*gpt"):
+        read_entries([tmp_path / "a", tmp_path / "b"], host())
+
+
+def test_runs_in_folders_of_one_name_are_told_apart(tmp_path: Path) -> None:
+    folders = [tmp_path / "a" / "run", tmp_path / "b" / "run"]
+    for seed, folder in enumerate(folders):
+        evaluate_to_folder(JudgeBench(limit=seed + 1), drawn_pairs(CATEGORIES, seed), folder)
+    assert [entry.name for entry in read_entries(folders, host())] == list(map(str, folders))
+
+
+# The commands
+
+
+@pytest.fixture
+def judge(tmp_path: Path) -> Path:
+    saved = JudgeRewardModel(format=FORM, engine=Scripted(answers=(FORM.write(A_WINS),) * 12))
+    saved.save(tmp_path / "judge")
+    return tmp_path / "judge"
+
+
+def test_a_judge_is_evaluated_from_the_command_line(
+    judge: Path, rows: Path, tmp_path: Path
+) -> None:
+    out = tmp_path / "out"
+    result = invoke("eval", judge, "--benchmark", "judgebench", "--data", rows, "--out", out)
+    assert result.exit_code == 0, result.output
+    assert "judgebench" in result.output and "accuracy, sum rule" in result.output
+    assert "Note: 6 of 350 tasks" in result.output and "Judgments: ok 12" in result.output
+    assert "Position bias" in (out / "report.html").read_text(encoding="utf-8")
+
+
+def test_recorded_judgments_are_scored_without_a_judge(tmp_path: Path) -> None:
+    path, words = tmp_path / "r.jsonl", ("eval", "--benchmark", "rewardbench")
+    write_records(path, drawn_pairs([(subset, 2) for subset in SUBSETS], 0))
+    printed = json.loads(invoke(*words, "--judgments", path, "--json").output)
+    expected = evaluate(RewardBench(), read_records(path))
+    assert printed["strict"] == expected.model_dump(mode="json")
+    assert invoke(*words, "--judgments", path, "--out", tmp_path / "out").exit_code == 0
+    assert (tmp_path / "out" / "report.html").is_file()
+    again = invoke(*words, "--judgments", tmp_path / "out" / "records.jsonl", "--json")
+    assert json.loads(again.output)["strict"] == printed["strict"]
+
+
+def test_options_of_a_benchmark_are_set(rows: Path, judge: Path, tmp_path: Path) -> None:
+    words = ("eval", judge, "--benchmark", "judgebench", "--data", rows, "--out", tmp_path / "o")
+    assert "holds no task" in refusal(*words, "--set", "responses=claude")
+    assert "responses: Input should be 'gpt' or 'claude'" in refusal(*words, "--set", "responses=x")
+    assert "unknown key 'response'; did you mean" in refusal(*words, "--set", "response=gpt")
+    assert "write OPTION=VALUE" in refusal(*words, "--set", "gpt")
+    assert invoke(*words, "--set", "responses=gpt", "--limit", 1).exit_code == 0
+
+
+@pytest.mark.parametrize(
+    ("words", "complaint"),
+    [
+        (("--benchmark", "judgebnch"), "no benchmark is called 'judgebnch'; did you mean"),
+        (("--benchmark", "judgebench"), "give a JUDGE to be asked, or --judgments FILE.jsonl"),
+        (("j", "--benchmark", "judgebench"), "give --out DIR to keep judgments in"),
+        (("j", "--benchmark", "judgebench", "--judgments", "x"), "give a JUDGE to be asked, or"),
+        (("j", "--benchmark", "judgebench", "--source", "x"), "leave out --source and --seed"),
+        (("j", "--benchmark", "judgebench", "--seed", "1"), "leave out --source and --seed"),
+        (("--judgments", "x"), "--judgments goes with --benchmark NAME"),
+        (("j", "--out", "x"), "--out goes with --benchmark NAME"),
+        (("j", "--set", "a=b"), "--set goes with --benchmark NAME"),
+        ((), "no JUDGE: give a run file"),
+        (("--benchmark", "judgebench", "--judgments", "absent"), "cannot read absent"),
+    ],
+)
+def test_what_cannot_be_evaluated_is_refused(words: tuple[str, ...], complaint: str) -> None:
+    assert complaint in refusal("eval", *words)
+
+
+def test_runs_are_compared_from_the_command_line(runs: list[Path], tmp_path: Path) -> None:
+    result = invoke("compare", *runs, "--out", tmp_path / "compared")
+    assert result.exit_code == 0, result.output
+    assert "Differences from first" in result.output and "McNemar" in result.output
+    assert (tmp_path / "compared" / "report.html").is_file()
+
+
+def test_one_run_is_nothing_to_compare(runs: list[Path], tmp_path: Path) -> None:
+    assert "give two folders or more" in refusal("compare", runs[0], "--out", tmp_path)
+    assert "holds no evaluation" in refusal("compare", runs[0], tmp_path, "--out", tmp_path)
+
+
+def test_hostile_words_stay_words(rows: Path, tmp_path: Path) -> None:
+    def script(conversation: Conversation, sampling: Sampling) -> str:
+        return "<script>alert(1)</script>" + first(conversation, sampling)
+
+    judge_benchmark(judging(script), JudgeBench(path=rows), tmp_path / "<b>out")
+    html = render(comparison_report(read_entries([tmp_path / "<b>out"], host())))
+    assert "<script" not in html and "<b>out" not in html and "&lt;script&gt;" in html
+
+
+def test_judgments_of_the_folder_are_whole(runs: list[Path]) -> None:
+    lines = (runs[0] / "judgments.jsonl").read_text(encoding="utf-8").splitlines()
+    assert all(Judgment.model_validate_json(line).transcript for line in lines)
