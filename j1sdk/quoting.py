@@ -61,16 +61,17 @@ def quote_presentation(shown: Presentation, markers: Iterable[str]) -> Presentat
     """The presentation with prompt, responses and reference quoted."""
     markers, task = frozenset(markers), shown.task
     prompt = [
-        message.model_copy(update={"content": quote(_encodable(message.content), markers)})
+        message.model_copy(update={"content": quote(encodable(message.content), markers)})
         for message in task.prompt
     ]
     changed = {
         "prompt": tuple(prompt),
-        "responses": tuple(quote(_encodable(response), markers) for response in task.responses),
-        "reference": task.reference and quote(_encodable(task.reference), markers),
+        "responses": tuple(quote(encodable(response), markers) for response in task.responses),
+        "reference": task.reference and quote(encodable(task.reference), markers),
     }
     return shown.model_copy(update={"task": task.model_copy(update=changed)})
 
 
-def _encodable(text: str) -> str:
+def encodable(text: str) -> str:
+    """`text` with U+FFFD for lone surrogates, which no file and no tokenizer takes."""
     return text.encode("utf-16", "surrogatepass").decode("utf-16", "replace")
