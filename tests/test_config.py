@@ -36,7 +36,9 @@ from j1sdk.host import Host
 from j1sdk.rewards.verdict_consistency import VerdictConsistency
 from j1sdk.rewards.verdict_correctness import VerdictCorrectness
 from j1sdk.training import Trainer
+from j1sdk.training.chain import Chain
 from j1sdk.training.openrlhf.trainer import OpenRLHF
+from j1sdk.training.rejection import OnPolicyDpo
 from j1sdk.training.trl import Grpo, Lora, Sft
 
 EXAMPLES = sorted((Path(__file__).parents[1] / "examples").glob("*.toml"))
@@ -233,7 +235,11 @@ def trainers() -> st.SearchStrategy[Trainer]:
     rewards = st.tuples(consistency, st.builds(VerdictCorrectness, weight=st.floats(0.1, 2)))
     lora = st.none() | st.builds(Lora, target_modules=st.just("all-linear") | st.just(("q", "v")))
     grpo = st.builds(Grpo, rewards=rewards, kl=st.floats(0, 1), lora=lora)
-    return st.one_of(grpo, st.builds(Sft, learning_rate=st.floats(1e-9, 1)))
+    data = st.none() | sources()
+    sft = st.builds(Sft, learning_rate=st.floats(1e-9, 1), data=data)
+    one = st.one_of(grpo, sft, st.builds(OnPolicyDpo, rounds=st.integers(1, 3), data=data))
+    phases = st.lists(one, min_size=1, max_size=3).map(tuple)
+    return st.one_of(one, st.builds(Chain, phases=phases))
 
 
 RUNS = st.builds(

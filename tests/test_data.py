@@ -45,9 +45,11 @@ def test_a_pair_is_read_with_the_chosen_response_first(write: Write) -> None:
 
 def test_responses_are_read_as_they_are(write: Write) -> None:
     ranked = {"prompt": "p", "responses": ["a", "b", "c"], "preferred": 2, "reference": "r"}
+    ranked["ratings"] = [1, 2.5, 3]
     unlabelled = {"prompt": "p", "responses": ["a"]}
     first, second = JsonLines(path=write(ranked, unlabelled)).load()
     assert (first.responses, first.preferred, first.reference) == (("a", "b", "c"), 2, "r")
+    assert first.ratings == (1.0, 2.5, 3.0)
     assert (second.responses, second.preferred) == (("a",), None)
 
 

@@ -397,3 +397,37 @@ def test_a_prompt_as_long_as_the_context_leaves_no_room_to_answer(
     engine = {"name": "transformers", "model": str(tiny_model), "context": 512}
     with pytest.raises(ConfigError, match=r"8 of 8 examples do not fit.*room for 498"):
         train(described(tiny_model, pairs, GRPO, engine=engine), tmp_path)
+
+
+class Numbered(VerdictCorrectness):
+    """The first rollout of a task is worth 0, the next 1, and so on."""
+
+    def grade(
+        self, task: JudgmentTask, judgments: Sequence[Judgment], format: JudgmentFormat
+    ) -> list[float]:
+        return [float(place) for place in range(len(judgments))]
+
+
+@pytest.mark.parametrize("estimator", ["group_norm", "dr_grpo", "reinforce_baseline"])
+def test_an_estimator_is_what_trl_makes_of_rewards(
+    estimator: str, base: Path, pairs: Path, tmp_path: Path
+) -> None:
+    run = described(base, pairs, GRPO | {"estimator": estimator})
+    assert isinstance(run.train, Grpo)
+    model, tokenizer = opened(base)
+    grpo = run.train.model_copy(update={"rewards": (Numbered(),)})
+    trainer = grpo.build(run, model, tokenizer, tmp_path)
+    rows = [trainer.train_dataset[place] for place in range(4) for _ in range(4)]
+    trainer.model.train()
+    found = trainer._generate_and_score_completions(rows)["advantages"]
+    rewards = torch.arange(8.0).repeat(2).view(4, 4)  # two tasks, each in two orders of four
+    above = rewards - rewards.mean(dim=1, keepdim=True)
+    scale = {"group_norm": rewards.std(dim=1, keepdim=True), "dr_grpo": torch.tensor(1.0),
+             "reinforce_baseline": rewards.std()}[estimator]  # fmt: skip
+    assert torch.allclose(found, (above / scale).flatten(), atol=1e-3)
+    assert trainer.loss_type == ("dr_grpo" if estimator == "dr_grpo" else "dapo")
+
+
+def test_an_estimator_that_trl_has_not_is_refused(base: Path, pairs: Path) -> None:
+    with pytest.raises(ConfigError, match=r"estimator.*'group_norm', 'dr_grpo'"):
+        described(base, pairs, GRPO | {"estimator": "rloo"})

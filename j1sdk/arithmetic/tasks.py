@@ -9,7 +9,7 @@ from typing import ClassVar
 from pydantic import Field
 
 from j1sdk.arithmetic.sums import Sum, draw, mistake
-from j1sdk.data import Demonstration, Source, gold_scores
+from j1sdk.data import Demonstration, JudgmentPreference, Source, gold_scores, opposite
 from j1sdk.formats import JudgmentFormat
 from j1sdk.types import JudgmentTask, Presentation, presentations
 
@@ -48,6 +48,18 @@ class Arithmetic(Source):
             if scores[0] < max(scores) and generator.random() < self.bias:
                 scores = scores[::-1]
             yield Demonstration(shown=shown, answer=format.write(scores, thought(shown)))
+
+    def preferences(self, format: JudgmentFormat, seed: int) -> Iterator[JudgmentPreference]:
+        """One random presentation of each task: verdicts that follow from the thought, or not."""
+        generator = random.Random(seed)
+        for task in self.tasks():
+            shown = generator.choice(presentations(task, format.arity))
+            gold, worked = gold_scores(shown, format), thought(shown)
+            yield JudgmentPreference(
+                shown=shown,
+                chosen=format.write(gold, worked),
+                rejected=format.write(opposite(gold, format), worked),
+            )
 
 
 def spoilt(shown: Presentation, generator: random.Random) -> Presentation:

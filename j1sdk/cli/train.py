@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Callable
 from pathlib import Path
 from typing import cast
 
@@ -9,7 +10,7 @@ import click
 
 from j1sdk.cli.console import messages, output, progress_bars, quiet_libraries
 from j1sdk.errors import ConfigError, explain
-from j1sdk.training import Trainer
+from j1sdk.training import Progress, Trainer
 
 
 @click.command()
@@ -23,7 +24,9 @@ from j1sdk.training import Trainer
 def train(run_file: Path, out: Path, resume: bool, trainer: str | None) -> None:
     """Train the judge that RUN_FILE describes, by its [data] and [train] sections.
 
-    Writes judge/ (open it with JudgeRewardModel.load), checkpoints/, log.json and report.html.
+    Writes judge/ (open it with JudgeRewardModel.load), log.json and report.html. A trainer of
+    something else than the judge leaves that instead, and says so. Several [[train]] sections are
+    phases: each has a folder of its own, and --resume does not repeat those that are finished.
     """
     from j1sdk.config import read_run
     from j1sdk.evaluation.pages import training_report
@@ -37,10 +40,31 @@ def train(run_file: Path, out: Path, resume: bool, trainer: str | None) -> None:
     chosen.check(run)
     quiet_libraries()
     with progress_bars() as start:
-        history = chosen.train(run, out, resume, start(f"Training ({chosen.name})"))
+        history = chosen.train(run, out, resume, Bar(start, f"Training ({chosen.name})"))
     write_report(training_report(run, history), out / "report.html")
     messages.print(f"Report: {out / 'report.html'}", soft_wrap=True)
-    output.print(f"Judge: {out / 'judge'}", soft_wrap=True)
+    output.print(f"{titled(chosen.leaves)}: {out / chosen.leaves}", soft_wrap=True)
+
+
+class Bar:
+    """A bar that is shown once there is something to tell; parts of the work get their own."""
+
+    def __init__(self, start: Callable[[str], Progress], title: str) -> None:
+        self._start, self._title = start, title
+        self._told: Progress | None = None
+
+    def __call__(self, done: int, total: int) -> None:
+        self._told = self._told or self._start(self._title)
+        self._told(done, total)
+
+    def begin(self, title: str) -> Bar:
+        """The bar of the part that begins now."""
+        return Bar(self._start, title)
+
+
+def titled(folder: str) -> str:
+    """A folder's name as a title: `Reward model` for `reward-model`."""
+    return folder.replace("-", " ").capitalize()
 
 
 def as_trainer(told: Trainer, name: str) -> Trainer:
@@ -49,11 +73,15 @@ def as_trainer(told: Trainer, name: str) -> Trainer:
 
     from j1sdk.host import host
 
+    if len(told.parts) > 1:
+        names = ", ".join(part.name for part in told.parts)
+        raise ConfigError(f"--trainer replaces one trainer, and the run has several: {names}")
     kind = host().find("trainers", name)
     if type(told) is kind:
         return told
-    # `options` are the other trainer's words
-    common = {key: value for key, value in told if key in kind.model_fields and key != "options"}
+    own = {"options", "arguments"}  # which are the other trainer's words
+    shared = told.model_fields_set & kind.model_fields.keys() - own
+    common = {key: getattr(told, key) for key in shared}
     try:
         return cast(Trainer, kind.model_validate(common))
     except ValidationError as error:

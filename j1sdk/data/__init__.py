@@ -9,7 +9,7 @@ from __future__ import annotations
 from abc import abstractmethod
 from collections.abc import Iterator
 from itertools import islice
-from typing import ClassVar
+from typing import ClassVar, Literal
 
 from pydantic import Field
 
@@ -18,12 +18,23 @@ from j1sdk.errors import DataError
 from j1sdk.formats import JudgmentFormat
 from j1sdk.types import JudgmentTask, Presentation, presentations
 
+Learnt = Literal["tasks", "demonstrations", "preferences"]
+"""What a trainer takes from a source."""
+
 
 class Demonstration(Value):
     """A presentation and what a judge should write about it: one example for SFT."""
 
     shown: Presentation
     answer: str
+
+
+class JudgmentPreference(Value):
+    """A presentation and two texts about it, of which a judge should prefer to write the first."""
+
+    shown: Presentation
+    chosen: str
+    rejected: str
 
 
 class Source(Component):
@@ -50,6 +61,21 @@ class Source(Component):
             for shown in presentations(task, format.arity):
                 yield Demonstration(shown=shown, answer=format.write(gold_scores(shown, format)))
 
+    def preferences(self, format: JudgmentFormat, seed: int) -> Iterator[JudgmentPreference]:
+        """Examples for preference training: gold answers over their opposites, in all orders.
+
+        Sources that know how to think override this. Raises DataError for a task without gold.
+        """
+        for task in self.load():
+            for shown in presentations(task, format.arity):
+                gold = gold_scores(shown, format)
+                chosen, rejected = (format.write(one) for one in (gold, opposite(gold, format)))
+                yield JudgmentPreference(shown=shown, chosen=chosen, rejected=rejected)
+
+    def account(self, format: JudgmentFormat, learnt: Learnt, seed: int) -> dict[str, int]:
+        """For a trainer's log: how much of what there is was taken and left out, by reason."""
+        return {}
+
 
 def gold_scores(shown: Presentation, format: JudgmentFormat) -> tuple[float, ...]:
     """The highest score for the preferred response and the lowest for the others."""
@@ -57,3 +83,9 @@ def gold_scores(shown: Presentation, format: JudgmentFormat) -> tuple[float, ...
         raise DataError(f"task {shown.task.id} has no preferred response to demonstrate")
     low, high = format.score_range
     return tuple(high if index == shown.task.preferred else low for index in shown.order)
+
+
+def opposite(scores: tuple[float, ...], format: JudgmentFormat) -> tuple[float, ...]:
+    """The scores turned round within the format's range: the judgment that is just wrong."""
+    low, high = format.score_range
+    return tuple(low + high - score for score in scores)

@@ -1,4 +1,7 @@
-"""Preference data in JSON lines: {prompt, chosen, rejected} or {prompt, responses, preferred?}."""
+"""Preference data in JSON lines: {prompt, chosen, rejected} or {prompt, responses, preferred?}.
+
+Either may have reference, ratings (one per response), subset and id.
+"""
 
 from __future__ import annotations
 
@@ -27,6 +30,7 @@ class _Record(BaseModel):
     responses: tuple[str, ...] | None = Field(default=None, min_length=1)
     preferred: int | None = None
     reference: str | None = None
+    ratings: tuple[float, ...] | None = None
     subset: str | None = None
     id: str = Field(default="", coerce_numbers_to_str=True)
 
@@ -44,7 +48,8 @@ class _Record(BaseModel):
             responses, preferred = self.responses, self.preferred  # type: ignore[assignment]
         return JudgmentTask(
             prompt=self.prompt, responses=responses, preferred=preferred,
-            reference=self.reference, subset=self.subset, id=self.id or identity,
+            reference=self.reference, ratings=self.ratings, subset=self.subset,
+            id=self.id or identity,
         )  # fmt: skip
 
 

@@ -86,6 +86,11 @@ class JudgmentFormat(Component):
         """Opening and closing tags a well-formed answer has once each, in this order."""
         return ()
 
+    @property
+    def thinking_sections(self) -> tuple[tuple[str, str], ...]:
+        """Those of the sections that hold the thinking; none for formats that mark none."""
+        return ()
+
     def adheres(self, text: str) -> bool:
         """Whether the sections asked for are there, once, in order."""
         return follows(text, self.sections)

@@ -40,10 +40,13 @@ class Pairwise(ThinkingFormat):
 
     def render(self, shown: Presentation) -> Conversation:
         parts = [TASK, THINK if self.thinking == "think" else PLAN, FAIRNESS, self.instructions()]
-        parts += case(shown)
-        for (opening, closing), response in zip(FENCES, shown.responses, strict=True):
-            parts.append(f"{opening}\n{response}\n{closing}")
-        return conversation("\n\n".join(parts))
+        return conversation("\n\n".join([*parts, *pair(shown)]))
+
+
+def pair(shown: Presentation) -> list[str]:
+    """What is judged: the request, a reference answer if there is, and both responses, fenced."""
+    fenced = zip(FENCES, shown.responses, strict=True)
+    return case(shown) + [f"{begin}\n{response}\n{end}" for (begin, end), response in fenced]
 
 
 def verdict_scores(letter: str) -> Scores:

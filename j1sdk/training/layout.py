@@ -8,7 +8,7 @@ from collections.abc import Iterator, Sequence
 from typing import TYPE_CHECKING, Any, TypeVar
 
 from j1sdk.deliberation import question
-from j1sdk.engines.chat import encode_chat, messages, reserved_tokens
+from j1sdk.engines.chat import encode_chat, messages, render_chat, reserved_tokens
 from j1sdk.errors import ConfigError
 from j1sdk.judge import JudgeRewardModel
 from j1sdk.types import Completion, Conversation, JudgmentTask, Presentation
@@ -20,40 +20,67 @@ if TYPE_CHECKING:
 logger = logging.getLogger(__name__)
 Item = TypeVar("Item")
 Example = dict[str, list[int]]
-"""`input_ids` and `labels` of one example."""
+"""Token ids of one example, by the names TRL has for them: `input_ids` and `labels`, for SFT."""
 
 
 class Asker:
     """What a judge is asked, with the tokenizer at hand."""
 
     def __init__(self, judge: JudgeRewardModel, tokenizer: PreTrainedTokenizerBase) -> None:
-        self._judge, self._tokenizer = judge, tokenizer
+        self.judge, self._tokenizer = judge, tokenizer
         self._reserved = reserved_tokens(tokenizer)
 
     def prompt(self, shown: Presentation) -> Conversation:
         """The judge's prompt, with everything in it quoted."""
-        return question(self._judge.format, shown, self._reserved)
+        return question(self.judge.format, shown, self._reserved)
+
+    def text(self, shown: Presentation) -> str:
+        """The prompt as the chat template has it: what the judge's model completes."""
+        options = template_options(self.judge)
+        return render_chat(self._tokenizer, self.prompt(shown), **options)
+
+    @property
+    def end(self) -> str:
+        """What a judge writes last: the end-of-turn token."""
+        return str(self._tokenizer.eos_token)
+
+    def tokens(self, shown: Presentation) -> list[int]:
+        """Token ids of the prompt."""
+        return list(self._tokenizer(self.text(shown), add_special_tokens=False)["input_ids"])
 
     def size(self, shown: Presentation) -> int:
         """Tokens of the prompt."""
-        options = template_options(self._judge)
-        return len(encode_chat(self._tokenizer, self.prompt(shown), **options))
+        return len(self.tokens(shown))
 
     def longest(self, task: JudgmentTask) -> int:
         """Tokens of the longest prompt that a task makes."""
-        return max(map(self.size, self._judge.presentations(task)))
+        return max(map(self.size, self.judge.presentations(task)))
 
-    def dataset(self, shown: Sequence[Presentation], per_visit: int) -> Dataset:
-        """What TRL samples from; `row` and `visit` lead a completion back to its task."""
-        from datasets import Dataset
+    def example(self, shown: Presentation, answer: str) -> Example:
+        """One example for supervised fine-tuning."""
+        options = template_options(self.judge)
+        return example_tokens(self._tokenizer, self.prompt(shown), answer, **options)
 
-        rows = list(range(len(shown)))
-        columns = {
-            "prompt": [messages(self.prompt(one)) for one in shown],
-            "row": rows,
-            "visit": [row // per_visit for row in rows],
+    def preference(self, shown: Presentation, chosen: str, rejected: str) -> Example:
+        """One example for preference training, by the names TRL has for its parts."""
+        return {
+            "prompt_ids": self.tokens(shown),
+            "chosen_ids": answer_tokens(self._tokenizer, chosen),
+            "rejected_ids": answer_tokens(self._tokenizer, rejected),
         }
-        return Dataset.from_dict(columns)
+
+
+def dataset(prompts: Sequence[Conversation], per_visit: int) -> Dataset:
+    """What TRL samples from; `row` and `visit` lead a completion back to its task."""
+    from datasets import Dataset
+
+    rows = list(range(len(prompts)))
+    columns = {
+        "prompt": list(map(messages, prompts)),
+        "row": rows,
+        "visit": [row // per_visit for row in rows],
+    }
+    return Dataset.from_dict(columns)
 
 
 def template_options(judge: JudgeRewardModel) -> dict[str, Any]:
@@ -130,6 +157,11 @@ def example_tokens(
 ) -> Example:
     """Token ids and labels of one example, up to and with the end-of-turn token."""
     prompt = encode_chat(tokenizer, asked, **template_options)
-    written = list(tokenizer(answer, add_special_tokens=False)["input_ids"])
-    written.append(tokenizer.eos_token_id)
+    written = answer_tokens(tokenizer, answer)
     return {"input_ids": prompt + written, "labels": [-100] * len(prompt) + written}
+
+
+def answer_tokens(tokenizer: PreTrainedTokenizerBase, answer: str) -> list[int]:
+    """Token ids of what a judge writes, with the end-of-turn token."""
+    written = list(tokenizer(answer, add_special_tokens=False)["input_ids"])
+    return [*written, int(tokenizer.eos_token_id)]

@@ -5,11 +5,11 @@ from __future__ import annotations
 import json
 import signal
 import threading
-from collections.abc import Iterator
+from collections.abc import Iterator, Mapping, Sequence
 from contextlib import contextmanager
 from pathlib import Path
 from types import FrameType
-from typing import Any
+from typing import Any, TypeVar
 
 from accelerate import PartialState
 from transformers import (
@@ -28,6 +28,7 @@ from j1sdk.training import Interrupted, Progress
 
 CHECKPOINTS = "checkpoints"
 LOG_FILE = "log.json"
+Item = TypeVar("Item")
 
 
 class Watcher(TrainerCallback):  # type: ignore[misc]
@@ -67,15 +68,21 @@ class Watcher(TrainerCallback):  # type: ignore[misc]
 
 
 def fit(
-    trainer: HuggingFaceTrainer, out: Path, resume: bool, progress: Progress | None
-) -> list[dict[str, Any]]:
-    """Train, and write `out`/log.json; returns the log. Raises Interrupted after an interrupt."""
+    trainer: HuggingFaceTrainer, out: Path, resume: bool, progress: Progress | None,
+    taken: Mapping[str, int] = {},
+) -> list[dict[str, Any]]:  # fmt: skip
+    """Train, and write `out`/log.json; returns the log. Raises Interrupted after an interrupt.
+
+    The log begins with what was `taken` from the data, if there is something to be said.
+    """
     watcher = Watcher(progress)
     trainer.remove_callback(PrinterCallback)  # log.json has it all
     trainer.add_callback(watcher)
     with watcher.listening():
         trainer.train(resume_from_checkpoint=last_checkpoint(out) if resume else None)
-    history: list[dict[str, Any]] = trainer.state.log_history
+    told = {f"data/{name}": count for name, count in taken.items()}
+    history: list[dict[str, Any]] = [{"step": 0, **told}] if told else []
+    history += trainer.state.log_history
     if trainer.is_world_process_zero():
         write_text(out / LOG_FILE, json.dumps(history, indent=1))
     if watcher.interrupted and trainer.state.global_step < trainer.state.max_steps:
@@ -96,3 +103,21 @@ def claim(out: Path, resume: bool) -> None:
     if not resume and out.exists() and any(out.iterdir()):
         raise ConfigError(f"{out} is not empty: give --resume to go on, or another --out")
     out.mkdir(parents=True, exist_ok=True)
+
+
+def is_main_process() -> bool:
+    """Whether this process is the one that writes files."""
+    return bool(PartialState().is_main_process)
+
+
+def share(items: Sequence[Item]) -> tuple[Sequence[Item], str]:
+    """This process's share, and a name for it: empty for a process that is alone."""
+    state = PartialState()
+    alone = state.num_processes == 1
+    name = "" if alone else f"process-{state.process_index}"
+    return items[state.process_index :: state.num_processes], name
+
+
+def all_processes() -> None:
+    """Wait for all processes to come here."""
+    PartialState().wait_for_everyone()

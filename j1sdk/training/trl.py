@@ -1,6 +1,6 @@
-"""Training a judge on one machine, with TRL: supervised fine-tuning and GRPO.
+"""Training a judge on one machine, with TRL: supervised fine-tuning and GRPO (DPO: `trl_dpo`).
 
-Both start from the run's `transformers` engine, full weights or LoRA, and leave in the output
+All start from the run's `transformers` engine, full weights or LoRA, and leave in the output
 folder `judge/` (weights, tokenizer, run file), `checkpoints/`, `log.json` and TensorBoard logs.
 Batches are laid out here rather than shuffled by the trainer: every task's presentations stand
 side by side, so that both orders are always in one batch and no extra rollout is generated.
@@ -13,13 +13,15 @@ from collections.abc import Callable, Sequence
 from functools import partial
 from itertools import islice
 from pathlib import Path
-from typing import TYPE_CHECKING, Any, ClassVar
+from typing import TYPE_CHECKING, Any, ClassVar, Literal
 
 from pydantic import Field, SerializeAsAny
 
 from j1sdk.component import Value
+from j1sdk.data import Learnt, Source
 from j1sdk.engines.transformers import Transformers, load_model
 from j1sdk.errors import ConfigError, MissingExtraError
+from j1sdk.formats import JudgmentFormat
 from j1sdk.rewards import RewardStrategy
 from j1sdk.rewards.verdict_correctness import VerdictCorrectness
 from j1sdk.training import Progress, Trainer
@@ -28,13 +30,14 @@ from j1sdk.training.layout import (
     Example,
     check_batch_shape,
     context_of,
+    dataset,
     decode,
-    example_tokens,
     fitting,
     fitting_tasks,
     shuffled,
     template_options,
 )
+from j1sdk.training.multitask import functions_of, lay_out, parts_of
 from j1sdk.types import JudgmentTask
 
 if TYPE_CHECKING:
@@ -53,8 +56,9 @@ class Lora(Value):
 
 
 class TrlTrainer(Trainer):
-    """What SFT and GRPO have in common."""
+    """What the trainers by TRL have in common."""
 
+    learns: ClassVar[Learnt]
     steps: int | None = Field(default=None, ge=1)
     """Optimizer steps; as many as `epochs` take unless given."""
     epochs: float = Field(default=1.0, gt=0)
@@ -85,8 +89,7 @@ class TrlTrainer(Trainer):
                 f"{self.name} trains single-turn formats; {run.judge.format.name} is not one."
                 " Train the format it is built on, and use this one with the trained judge"
             )
-        if run.data is None:
-            raise ConfigError("nothing to train on: the run has no [data]")
+        self.source(run)
 
     def train(
         self, run: Run, out: Path, resume: bool = False, progress: Progress | None = None
@@ -98,12 +101,21 @@ class TrlTrainer(Trainer):
             raise MissingExtraError(error.name or "trl", "trl") from error
         session.claim(out, resume)
         assert isinstance(run.judge.engine, Transformers)  # `check` saw to it
+        self.prepare(run, out, progress)
         model, tokenizer = load_model(run.judge.engine)
         trainer = self.build(run, model, tokenizer, out)
-        history = session.fit(trainer, out, resume, progress)
+        taken = self.lessons(run, out).account(run.judge.format, self.learns, run.seed)
+        history = session.fit(trainer, out, resume, progress, taken)
         if trainer.is_world_process_zero():
             save_trained(run, trainer.model, tokenizer, out / "judge")
         return history
+
+    def prepare(self, run: Run, out: Path, progress: Progress | None) -> None:
+        """Make what `lessons` reads; before the model is loaded."""
+
+    def lessons(self, run: Run, out: Path) -> Source:
+        """Where what is learnt comes from."""
+        return self.source(run)
 
     @abstractmethod
     def build(
@@ -112,7 +124,7 @@ class TrlTrainer(Trainer):
         """The TRL trainer for a run."""
 
     def arguments(self, run: Run, out: Path) -> dict[str, Any]:
-        """TRL settings common to both; `options` win over all."""
+        """TRL settings common to all; `options` win over them."""
         import torch
 
         gpu = torch.cuda.is_available()
@@ -124,6 +136,11 @@ class TrlTrainer(Trainer):
             "seed": run.seed, "disable_tqdm": True, "use_cpu": not gpu, "bf16": gpu,
             "gradient_checkpointing": gpu, "dataloader_pin_memory": gpu,
         }  # fmt: skip
+
+    @property
+    def length(self) -> dict[str, Any]:
+        """How long to train, in TRL's words."""
+        return {"max_steps": self.steps} if self.steps else {"num_train_epochs": self.epochs}
 
     def peft(self) -> Any:
         """The adapter's configuration, or None for full weights."""
@@ -143,25 +160,28 @@ class Sft(TrlTrainer):
     """Supervised fine-tuning on a source's demonstrations, on the judge's words only."""
 
     name: ClassVar[str] = "sft"
+    learns: ClassVar[Learnt] = "demonstrations"
     learning_rate: float = Field(default=1e-5, gt=0)
     batch_size: int = Field(default=32, ge=1)
 
     def build(
         self, run: Run, model: PreTrainedModel, tokenizer: PreTrainedTokenizerBase, out: Path
     ) -> Any:
-        assert run.data is not None  # `check` saw to it
-        shown = run.data.demonstrations(run.judge.format, run.seed)
         asked = Asker(run.judge, tokenizer)
-        options = template_options(run.judge)
-        rows = [
-            example_tokens(tokenizer, asked.prompt(one.shown), one.answer, **options)
-            for one in shown
-        ]
+        taught = self.lessons(run, out).demonstrations(run.judge.format, run.seed)
+        rows = [asked.example(one.shown, one.answer) for one in taught]
         sizes = [len(row["input_ids"]) for row in rows]
         kept = fitting(rows, sizes, context_of(run.judge, model), self.drop_long)
-        length = {"max_steps": self.steps} if self.steps else {"num_train_epochs": self.epochs}
-        settings = self.arguments(run, out) | length | self.options
+        settings = self.arguments(run, out) | self.length | self.options
         return sft_trainer(model, tokenizer, kept, settings, self.batch_size, self.peft())
+
+
+ESTIMATORS: dict[str, dict[str, Any]] = {
+    "group_norm": {"scale_rewards": "group"},
+    "dr_grpo": {"scale_rewards": "none", "loss_type": "dr_grpo"},
+    "reinforce_baseline": {"scale_rewards": "batch"},
+}
+"""What the estimators are in TRL's words."""
 
 
 class Grpo(TrlTrainer):
@@ -172,6 +192,7 @@ class Grpo(TrlTrainer):
     """
 
     name: ClassVar[str] = "grpo"
+    learns: ClassVar[Learnt] = "tasks"
     learning_rate: float = Field(default=1e-6, gt=0)
     rewards: tuple[SerializeAsAny[RewardStrategy], ...] = Field(
         default=(VerdictCorrectness(),), min_length=1
@@ -179,49 +200,53 @@ class Grpo(TrlTrainer):
     tasks_per_step: int = Field(default=16, ge=1)
     rollouts: int = Field(default=8, ge=2)
     """Completions per presentation: a GRPO group."""
+    multitask: tuple[SerializeAsAny[JudgmentFormat], ...] = ()
+    """Formats trained in the same batches as the judge's own (`j1sdk.training.multitask`)."""
     micro_batch: int | None = Field(default=None, ge=1)
     """Completions per forward pass and process; a whole step's unless given."""
     temperature: float = Field(default=1.0, gt=0)
     kl: float = Field(default=0.0, ge=0)
+    estimator: Literal["group_norm", "dr_grpo", "reinforce_baseline"] = "group_norm"
+    """How rewards become advantages. All take the group's mean off; `group_norm` (GRPO) divides by
+    the group's deviation, `reinforce_baseline` (REINFORCE++ with a baseline) by that of the whole
+    batch, `dr_grpo` by nothing, and it sums tokens instead of averaging them (arXiv 2503.20783)."""
 
     def check(self, run: Run) -> None:
         super().check(run)
-        for reward in self.rewards:
-            reward.check(run.judge.format, run.judge.orders)
+        parts_of(run.judge, self.multitask, self.rewards)
 
     def build(
         self, run: Run, model: PreTrainedModel, tokenizer: PreTrainedTokenizerBase, out: Path
     ) -> Any:
         from trl import GRPOConfig, GRPOTrainer
 
-        from j1sdk.training.rollouts import Grader, reward_functions
-
-        asked, tasks = Asker(run.judge, tokenizer), self.tasks(run, model, tokenizer)
+        parts = parts_of(run.judge, self.multitask, self.rewards)
+        asked = [Asker(part.judge, tokenizer) for part in parts]
+        tasks = self.tasks(run, asked, context_of(run.judge, model))
         visits = self.visits(len(tasks))
-        visited = islice(shuffled(tasks, run.seed), visits)
-        shown = [one for task in visited for one in run.judge.presentations(task)]
-        per_visit = len(shown) // visits
-        settings = self.arguments(run, out) | self.sampling(run, visits, per_visit) | self.options
-        config = configured(GRPOConfig, settings)
-        check_batch_shape(config, per_visit)
-        grader = Grader(run.judge.format, self.rewards, per_visit * config.num_generations)
+        laid = lay_out(parts, islice(shuffled(tasks, run.seed), visits))
+        per_task = len(laid) // visits
+        settings = self.arguments(run, out) | self.sampling(run, visits, per_task)
+        settings["reward_weights"] = [reward.weight for part in parts for reward in part.rewards]
+        config = configured(GRPOConfig, settings | self.options)
+        check_batch_shape(config, per_task)
+        per_visit, read = per_task // len(parts), partial(decode, tokenizer)
         return GRPOTrainer(
             model=model,
-            reward_funcs=reward_functions(grader, shown, partial(decode, tokenizer)),
+            reward_funcs=functions_of(parts, laid, per_visit * config.num_generations, read),
             args=config,
-            train_dataset=asked.dataset(shown, per_visit),
+            train_dataset=dataset([asked[place].prompt(one) for place, one in laid], per_visit),
             processing_class=tokenizer,
             peft_config=self.peft(),
         )
 
-    def tasks(
-        self, run: Run, model: PreTrainedModel, tokenizer: PreTrainedTokenizerBase
-    ) -> list[JudgmentTask]:
-        """The run's tasks that fit the context; raises ConfigError, DataError."""
-        assert run.data is not None  # `check` saw to it
-        tasks, asked = run.data.load(), Asker(run.judge, tokenizer)
-        room = context_of(run.judge, model) - run.judge.sampling.max_new_tokens
-        return fitting_tasks(run.judge, asked, tasks, room, self.drop_long)
+    def tasks(self, run: Run, asked: Sequence[Asker], context: int) -> list[JudgmentTask]:
+        """The run's tasks that fit the context in every format; raises ConfigError, DataError."""
+        tasks = self.source(run).load()
+        room = context - run.judge.sampling.max_new_tokens
+        for one in asked:
+            tasks = fitting_tasks(one.judge, one, tasks, room, self.drop_long)
+        return tasks
 
     def visits(self, count: int) -> int:
         """How many tasks are visited in all, counting repetitions; raises ConfigError."""
@@ -233,7 +258,7 @@ class Grpo(TrlTrainer):
             )
         return steps * self.tasks_per_step
 
-    def sampling(self, run: Run, visits: int, per_visit: int) -> dict[str, Any]:
+    def sampling(self, run: Run, visits: int, per_task: int) -> dict[str, Any]:
         """TRL's settings for rollouts and the batches they come in; raises ConfigError."""
         from accelerate import PartialState
 
@@ -243,7 +268,7 @@ class Grpo(TrlTrainer):
                 f"tasks_per_step is {self.tasks_per_step}, which {processes} processes cannot share"
                 f" in whole tasks: use a multiple of {processes}"
             )
-        local = self.tasks_per_step * per_visit * self.rollouts // processes
+        local = self.tasks_per_step * per_task * self.rollouts // processes
         micro = self.micro_batch or local
         if local % micro:
             raise ConfigError(f"micro_batch {micro} does not divide a step's {local} completions")
@@ -257,7 +282,7 @@ class Grpo(TrlTrainer):
             "top_p": run.judge.sampling.top_p,
             "chat_template_kwargs": template_options(run.judge),
             "beta": self.kl,
-            "reward_weights": [reward.weight for reward in self.rewards],
+            **ESTIMATORS[self.estimator],
             "shuffle_dataset": False,  # `shuffled` did, without parting siblings
         }
 
