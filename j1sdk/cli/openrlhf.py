@@ -12,7 +12,7 @@ from j1sdk.cli.console import messages, output, quiet_libraries
 from j1sdk.errors import ConfigError
 
 if TYPE_CHECKING:
-    from j1sdk.training.openrlhf.trainer import Plan
+    from j1sdk.training.openrlhf.base import OpenRLHFTrainer, Plan
 
 RUN_FILE = click.argument("run_file", type=click.Path(path_type=Path))
 OUT = click.option(
@@ -30,11 +30,9 @@ def openrlhf() -> None:
 @RUN_FILE
 @OUT
 def command(run_file: Path, out: Path) -> None:
-    """Write OpenRLHF's files to --out, and print the command that trains RUN_FILE's judge."""
-    from j1sdk.training.openrlhf.trainer import PROGRAM
-
-    words = ["python", "-m", f"openrlhf.cli.{PROGRAM}", *plan_of(run_file, out).line]
-    click.echo(shlex.join(words))
+    """Write OpenRLHF's files to --out, and print the command that trains by RUN_FILE."""
+    trainer, plan = plan_of(run_file, out)
+    click.echo(shlex.join(trainer.command(plan.line)))
 
 
 @openrlhf.command()
@@ -43,10 +41,9 @@ def command(run_file: Path, out: Path) -> None:
 def check(run_file: Path, out: Path) -> None:
     """Have the installed OpenRLHF check what RUN_FILE asks of it, without a GPU."""
     from j1sdk.training.openrlhf.parsers import check_words, installed_version
-    from j1sdk.training.openrlhf.trainer import PROGRAM
 
-    plan = plan_of(run_file, out)
-    check_words(PROGRAM, plan.line)
+    trainer, plan = plan_of(run_file, out)
+    check_words(trainer.program, plan.line)
     output.print(f"OpenRLHF {installed_version()} takes it: {plan.steps} steps")
 
 
@@ -66,16 +63,16 @@ def reward(judge: Path, to: Path) -> None:
     output.print(f"--reward.remote_url {to.absolute()}", soft_wrap=True)
 
 
-def plan_of(run_file: Path, out: Path) -> Plan:
-    """What the run's trainer would do; raises ConfigError where that is not OpenRLHF's."""
+def plan_of(run_file: Path, out: Path) -> tuple[OpenRLHFTrainer, Plan]:
+    """The run's trainer and what it would do; raises ConfigError where it is not OpenRLHF's."""
     from j1sdk.config import read_run
+    from j1sdk.training.openrlhf.base import OpenRLHFTrainer
     from j1sdk.training.openrlhf.parsers import installed_version
-    from j1sdk.training.openrlhf.trainer import OpenRLHF
 
     quiet_libraries()
     run = read_run(run_file)
-    if not isinstance(run.train, OpenRLHF):
+    if not isinstance(run.train, OpenRLHFTrainer):
         raise ConfigError(f'{run_file} is not for OpenRLHF: set name = "openrlhf" in its [train]')
     plan = run.train.plan(run, out, installed_version())
     messages.print(f"Files for OpenRLHF: {out / 'openrlhf'}", soft_wrap=True)
-    return plan
+    return run.train, plan

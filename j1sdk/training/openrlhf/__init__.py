@@ -1,4 +1,4 @@
-"""Training a judge on a cluster, with OpenRLHF: GRPO by Ray, vLLM and DeepSpeed.
+"""Training on a cluster, with OpenRLHF: GRPO by Ray, vLLM and DeepSpeed; SFT, DPO, reward models.
 
     [train]
     name = "openrlhf"

@@ -1,4 +1,4 @@
-"""The files a run becomes for OpenRLHF: rows, the executor, and what the executor reads.
+"""The files a run becomes for OpenRLHF: rows, and the executor.
 
 Prompts are written as the tokenizer's chat template renders them, so OpenRLHF applies none: its
 own reading turns a literal `<image>` in a text into an image. A prompt that leaves no room for an
@@ -9,29 +9,25 @@ from __future__ import annotations
 
 import json
 import logging
-from collections.abc import Sequence
+from collections.abc import Iterable, Sequence
 from pathlib import Path
-from typing import TYPE_CHECKING, NamedTuple
+from typing import TYPE_CHECKING, Any, NamedTuple, TypeVar
 
-from j1sdk.engines.chat import load_tokenizer, render_chat
+from j1sdk.engines.chat import load_tokenizer
 from j1sdk.errors import ConfigError
 from j1sdk.files import write_text
 from j1sdk.judge import JudgeRewardModel
-from j1sdk.training.layout import Asker, fitting_tasks, template_options
+from j1sdk.training.layout import Asker, fitting, fitting_tasks
+from j1sdk.training.openrlhf.agent import AGENT
+from j1sdk.training.openrlhf.base import RUN
 from j1sdk.types import JudgmentTask
 
 if TYPE_CHECKING:
     from transformers import PreTrainedTokenizerBase
 
 logger = logging.getLogger(__name__)
-EXECUTOR = """\
-# OpenRLHF loads this by --train.agent_func_path, once in every rollout worker.
-from openrlhf.utils.agent import AgentExecutorBase
-
-from j1sdk.training.openrlhf.executor import agent_executor
-
-AgentExecutor = agent_executor({run!r}, AgentExecutorBase)
-"""
+Item = TypeVar("Item")
+EXECUTOR = "j1sdk.training.openrlhf.executor"
 
 
 class Exported(NamedTuple):
@@ -47,10 +43,10 @@ class Exported(NamedTuple):
 
 
 def export(
-    judge: JudgeRewardModel, tasks: Sequence[JudgmentTask], folder: Path, described: str,
-    drop_long: bool, per_step: int,
+    judge: JudgeRewardModel, tasks: Sequence[JudgmentTask], folder: Path, drop_long: bool,
+    per_step: int,
 ) -> Exported:  # fmt: skip
-    """Write rows and executor; `described` is the run file. Raises ConfigError."""
+    """Write rows and executor into the folder, where the run file is. Raises ConfigError."""
     tokenizer = load_tokenizer(str(getattr(judge.engine, "model", "")))
     asked, new = Asker(judge, tokenizer), judge.sampling.max_new_tokens
     context = getattr(judge.engine, "context", None)
@@ -60,35 +56,53 @@ def export(
             f"{unknown} of {len(kept)} tasks have no preferred response to learn from"
         )
     kept = of_whole_steps(kept, per_step)
-    lines = [row(judge, task, tokenizer, asked) for task in kept]
-    rows, executor, run = folder / "rows.jsonl", folder / "executor.py", folder / "run.toml"
-    write_text(rows, "".join(f"{line}\n" for line in lines))
-    write_text(run, described)
-    write_text(executor, EXECUTOR.format(run=str(run.absolute())))
+    rows, executor = folder / "rows.jsonl", folder / "executor.py"
+    write_lines(rows, [row(judge, task, asked) for task in kept])
+    write_text(executor, AGENT.format(module=EXECUTOR, run=str(folder.absolute() / RUN)))
     needed = context or max(map(asked.longest, kept)) + new
     return Exported(rows, executor, len(kept), len(judge.presentations(kept[0])), needed)
 
 
-def of_whole_steps(tasks: list[JudgmentTask], per_step: int) -> list[JudgmentTask]:
-    """Without the last tasks that fill no step: OpenRLHF generates for them, but does not train."""
-    left = len(tasks) % per_step
-    if left == len(tasks):
-        raise ConfigError(f"{left} tasks do not fill a step of {per_step}: lower tasks_per_step")
+def of_whole_steps(items: list[Item], per_step: int, what: str = "tasks") -> list[Item]:
+    """Without the last items that fill no step: OpenRLHF generates for them, but does not train."""
+    left = len(items) % per_step
+    if left == len(items):
+        raise ConfigError(f"{left} {what} do not fill a step of {per_step}: lower {what}_per_step")
     if left:
-        logger.warning("left out %d of %d tasks: they fill no step", left, len(tasks))
-    return tasks[: len(tasks) - left]
+        logger.warning("left out %d of %d %s: they fill no step", left, len(items), what)
+    return items[: len(items) - left]
 
 
-def row(
-    judge: JudgeRewardModel, task: JudgmentTask, tokenizer: PreTrainedTokenizerBase, asked: Asker
-) -> str:
+def row(judge: JudgeRewardModel, task: JudgmentTask, asked: Asker) -> dict[str, str]:
     """A row: the first presentation's prompt, and the task for the executor to present."""
-    first = judge.presentations(task)[0]
-    rendered = render_chat(tokenizer, asked.prompt(first), **template_options(judge))
-    return json.dumps(
-        {
-            "input": rendered,
-            "label": task.model_dump_json(),  # a text: Arrow would merge the fields of objects
-            "datasource": task.subset or "judge",
-        }
-    )
+    return {
+        "input": asked.text(judge.presentations(task)[0]),
+        "label": task.model_dump_json(),  # a text: Arrow would merge the fields of objects
+        "datasource": task.subset or "judge",
+    }
+
+
+def write_texts(
+    rows: Sequence[dict[str, str]], tokenizer: PreTrainedTokenizerBase, path: Path,
+    context: int | None, drop_long: bool,
+) -> tuple[int, int]:  # fmt: skip
+    """Write rows of whole texts, and return how many fit and the tokens of the longest.
+
+    A `prompt` goes before each of a row's other texts. Raises ConfigError.
+    """
+    sizes = [longest_text(row, tokenizer) for row in rows]
+    room = max(sizes, default=0) if context is None else context
+    write_lines(path, kept := fitting(rows, sizes, room, drop_long))
+    return len(kept), max((size for size in sizes if size <= room), default=0)
+
+
+def longest_text(row: dict[str, str], tokenizer: PreTrainedTokenizerBase) -> int:
+    """Tokens of the longest text of a row."""
+    prompt = row.get("prompt", "")
+    texts = [prompt + text for column, text in row.items() if column != "prompt"]
+    return max(map(len, tokenizer(texts, add_special_tokens=False)["input_ids"]))
+
+
+def write_lines(path: Path, rows: Iterable[dict[str, Any]]) -> None:
+    """Write rows as JSON lines."""
+    write_text(path, "".join(f"{json.dumps(row)}\n" for row in rows))

@@ -3,18 +3,31 @@
 from __future__ import annotations
 
 from collections.abc import Mapping
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING, Any, NamedTuple
 
 from j1sdk.errors import ConfigError
 
 if TYPE_CHECKING:
-    from j1sdk.training.openrlhf.trainer import Cluster, OpenRLHF
+    from j1sdk.training.openrlhf.cluster import Cluster
+    from j1sdk.training.openrlhf.trainer import RolloutTrainer
 
 Flags = dict[str, Any]
 """By name, without dashes: True for a switch, None or False to leave it out, a tuple for several
 values."""
 Version = tuple[int, ...]
 OLDEST: Version = (0, 10, 2)
+
+
+class Sizes(NamedTuple):
+    """A step of GRPO."""
+
+    rows: int
+    samples: int
+    """Rollouts of each row."""
+    context: int
+    """Tokens of prompt and completion together."""
+    new: int
+    """Tokens of a completion, at most."""
 
 
 def version_of(text: str) -> Version:
@@ -40,22 +53,21 @@ def words(flags: Mapping[str, Any]) -> list[str]:
     return line
 
 
-def grpo_flags(train: OpenRLHF, version: Version, samples: int, context: int, new: int) -> Flags:
-    """Everything about the algorithm; `samples` rollouts of each row, in `context` tokens."""
+def grpo_flags(train: RolloutTrainer, version: Version, sizes: Sizes) -> Flags:
+    """Everything about the algorithm."""
     return {
-        "data.max_len": context,
-        "rollout.max_new_tokens": new,
-        "rollout.batch_size": train.tasks_per_step,
-        "rollout.n_samples_per_prompt": samples,
+        "data.max_len": sizes.context,
+        "rollout.max_new_tokens": sizes.new,
+        "rollout.batch_size": sizes.rows,
+        "rollout.n_samples_per_prompt": sizes.samples,
         "rollout.temperature": train.temperature,
-        "train.batch_size": train.tasks_per_step * samples,
+        "train.batch_size": sizes.rows * sizes.samples,
         "train.num_episodes": train.epochs,
         "train.max_epochs": 1,
         "algo.advantage.estimator": train.estimator,
         **kl_flags(train.kl),
         **correction_flags(train.correction, version),
         "actor.adam.lr": train.learning_rate,
-        "ckpt.save_steps": train.save_steps,
     }
 
 
