@@ -32,7 +32,9 @@ if TYPE_CHECKING:
     import click
 
     from j1sdk.data import Source
+    from j1sdk.data.builders import Builder
     from j1sdk.engines import Engine
+    from j1sdk.evaluation.benchmarks import Benchmark
     from j1sdk.formats import JudgmentFormat
     from j1sdk.rankings import Ranking
     from j1sdk.rewards import RewardStrategy
@@ -71,6 +73,16 @@ def rankings() -> Sequence[type[Ranking]]:  # type: ignore[empty-body]
 @hookspec
 def sources() -> Sequence[type[Source]]:  # type: ignore[empty-body]
     """Where judgment tasks come from."""
+
+
+@hookspec
+def builders() -> Sequence[type[Builder]]:  # type: ignore[empty-body]
+    """What makes preference pairs."""
+
+
+@hookspec
+def benchmarks() -> Sequence[type[Benchmark]]:  # type: ignore[empty-body]
+    """What a judge is measured on, and how its judgments are scored."""
 
 
 @hookspec

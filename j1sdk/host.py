@@ -23,7 +23,10 @@ from j1sdk.errors import ConfigError, PluginError, did_you_mean
 GROUP = "j1sdk"
 DISABLE = "J1SDK_DISABLE_PLUGINS"
 """Environment variable: `all`, or entry-point names separated by commas."""
-KINDS = ("formats", "engines", "rewards", "scalings", "rankings", "sources", "trainers")
+KINDS = (
+    "formats", "engines", "rewards", "scalings", "rankings", "sources", "builders",
+    "benchmarks", "trainers",
+)  # fmt: skip
 
 
 class PluginRecord(Value):

@@ -8,7 +8,7 @@ from collections.abc import Sequence
 from enum import StrEnum
 from typing import Annotated, Any, Literal, Self
 
-from pydantic import BeforeValidator, Field, model_validator
+from pydantic import BeforeValidator, Field, FiniteFloat, model_validator
 
 from j1sdk.component import Value
 
@@ -40,6 +40,8 @@ class JudgmentTask(Value):
     """Index of the gold response, where known."""
     reference: str | None = None
     """A reference answer, shown by formats that have a place for it."""
+    ratings: tuple[FiniteFloat, ...] | None = None
+    """How good each response is, or by how much the preferred one wins, where known."""
     subset: str | None = None
     id: str = ""
     """Unique within a run; a digest of the content unless given."""
@@ -50,6 +52,7 @@ class JudgmentTask(Value):
         if isinstance(data, dict) and not data.get("id"):
             keys = ("responses", "preferred", "reference", "subset")
             known = {key: data.get(key) for key in keys}
+            known |= {"ratings": data["ratings"]} if data.get("ratings") else {}
             known["prompt"] = _as_conversation(data.get("prompt"))
             text = json.dumps(known, sort_keys=True, default=_plain)
             digest = hashlib.sha256(text.encode("utf-8", "surrogatepass")).hexdigest()
@@ -62,6 +65,11 @@ class JudgmentTask(Value):
             raise ValueError(
                 f"preferred is {self.preferred}, but there are {len(self.responses)} responses"
             )
+        if self.ratings is not None and len(self.ratings) != len(self.responses):
+            raise ValueError(f"ratings {self.ratings} are not one for each response")
+        rated = self.ratings or (0.0,) * len(self.responses)
+        if self.preferred is not None and rated[self.preferred] < max(rated):
+            raise ValueError(f"preferred is {self.preferred}, but ratings say {rated}")
         return self
 
     @classmethod

@@ -148,10 +148,23 @@ def build(kind: str, folder: Path) -> Component:
     """The section's component, with the options it cannot do without."""
     table = folder / "pairs.csv"
     table.write_text("prompt,chosen,rejected\n2+2?,4,5\n3+3?,6,7\n", encoding="utf-8")
+    answered = folder / "answered.jsonl"
+    answered.write_text(
+        '{"prompt": "Colours?", "response": "Red. Blue."}\n{"prompt": "2?", "response": "2."}\n',
+        encoding="utf-8",
+    )
+    official = folder / "translations.jsonl"
+    official.write_text(
+        '{"id": 1, "language": "de", "source": "cat", "better": "Katze", "worse": "Hund"}\n'
+        '{"id": 2, "language": "fr", "source": "cat", "better": "chat", "worse": "chien"}\n',
+        encoding="utf-8",
+    )
     talker = Scripted(script=lambda asked, sampling: f"{asked[0].content} " * 20)
     needed: dict[str, dict[str, Any]] = {
         "engines": {"engine": talker, "path": folder / "record.jsonl"},
         "sources": {"path": table},
+        "builders": {"path": answered},
+        "benchmarks": {"path": official},
     }
     component: Component = offered(kind)(**needed.get(kind, {}))
     return component

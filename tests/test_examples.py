@@ -13,7 +13,6 @@ from pathlib import Path
 import pytest
 
 from j1sdk.config import read_run
-from j1sdk.training.openrlhf.trainer import OpenRLHF
 from j1sdk.types import JudgmentStatus
 
 ROOT = Path(__file__).parent.parent
@@ -34,6 +33,7 @@ def run(home: Path, *command: str) -> str:
 
 
 def test_every_example_is_tested_here() -> None:
+    """The folder recipes/ has a test of its own, test_recipes.py."""
     tested = Path(__file__).read_text(encoding="utf-8")
     for example in EXAMPLES.iterdir():
         assert example.name in tested
@@ -86,23 +86,3 @@ def test_the_gpu_run_file_is_accepted() -> None:
     described = read_run(EXAMPLES / "05_qwen3_lora.toml")
     assert described.train is not None
     described.train.check(described)
-
-
-@pytest.mark.parametrize(
-    ("example", "gpus", "kl"),
-    [
-        ("06_j1_8b_openrlhf.toml", 8, 0.01),
-        ("07_j1_32b_openrlhf.toml", 32, 0.01),
-        ("08_j1_70b_openrlhf.toml", 64, 0.0),
-    ],
-)
-def test_the_papers_runs_have_its_sizes(example: str, gpus: int, kl: float) -> None:
-    described = read_run(EXAMPLES / example)
-    train = described.train
-    assert isinstance(train, OpenRLHF)
-    train.check(described)
-    assert train.cluster.nodes * train.cluster.gpus_per_node == gpus
-    assert (train.learning_rate, train.rollouts, train.kl) == (1e-6, 5, kl)
-    assert train.tasks_per_step * 2 == 512, "prompts, both orders counted"
-    assert described.judge.sampling.max_new_tokens == 4096
-    assert getattr(described.judge.engine, "context", 0) == 4096 + 4096

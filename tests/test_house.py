@@ -21,7 +21,7 @@ from j1sdk import J1Error, builtins, errors, hookspecs
 
 ROOT = Path(__file__).parents[1]
 PACKAGE = sorted((ROOT / "j1sdk").rglob("*.py"))
-PLUGINS = sorted(path for path in ROOT.glob("plugins/*/*.py") if not path.match("test_*.py"))
+PLUGINS = sorted(path for path in ROOT.glob("plugins/*/**/*.py") if not path.match("test_*.py"))
 TESTS = sorted([*ROOT.glob("tests/**/*.py"), *ROOT.glob("plugins/*/test_*.py")])
 BENCHMARKS = sorted(ROOT.glob("benchmarks/*.py"))
 SOURCES = [*PACKAGE, *PLUGINS, *BENCHMARKS]
@@ -36,18 +36,21 @@ LAYERS = (
     ("types",),
     ("background", "files", "quoting", "sharing", "formats.sections"),
     ("formats",),
-    ("data", "engines", "rankings", "rewards", "training"),
-    ("deliberation", "scaling"),
+    ("data", "engines", "rankings", "rewards"),
+    ("deliberation", "scaling", "training"),
     ("formats.*", "data.*", "engines.*", "rankings.*", "rewards.*", "scaling.*",
      "arithmetic", "arithmetic.sums", "arithmetic.tasks"),
     ("judge", "hookspecs"),
     ("evaluation", "evaluation.*"),
-    ("training.*", "serving", "serving.*"),
+    ("data.quality", "data.quality.balance", "data.quality.cues", "data.quality.duplicates",
+     "data.quality.ngrams", "data.quality.overlap", "data.quality.page", "data.quality.rows"),
+    ("serving", "serving.*"),
+    ("training.*",),
     ("cli", "cli.*"),
     ("builtins",),
     ("host",),
     ("config",),
-    ("judging", "testing", "testing.*", "arithmetic.*"),
+    ("building", "judging", "testing", "testing.*", "arithmetic.*"),
     ("scale",),
     ("",),
 )  # fmt: skip

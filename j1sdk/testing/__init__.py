@@ -16,6 +16,8 @@ fixture:
 The judges they use are public: `oracle` is always right, `always_first` has only position bias.
 """
 
+from j1sdk.testing.benchmarks import BenchmarkContract
+from j1sdk.testing.builders import BuilderContract
 from j1sdk.testing.components import ComponentContract
 from j1sdk.testing.engines import EngineContract
 from j1sdk.testing.formats import FormatContract
@@ -33,6 +35,8 @@ from j1sdk.testing.scalings import Drawing, ScalingContract
 from j1sdk.testing.sources import SourceContract
 
 __all__ = [
+    "BenchmarkContract",
+    "BuilderContract",
     "Compare",
     "ComponentContract",
     "Drawing",

@@ -75,9 +75,12 @@ class FormatContract(ComponentContract):
 
     def test_does_not_show_the_label(self) -> None:
         for shown in example_presentations(self.component.arity):
-            other = {"preferred": 1 - (shown.task.preferred or 0), "id": "other", "subset": "other"}
+            other = {
+                "preferred": 1 - (shown.task.preferred or 0), "ratings": (7.0, 7.5), "id": "other",
+                "subset": "other",
+            }  # fmt: skip
             same = self._prompt(shown) == self._prompt(_changed(shown, other))
-            assert same, "the prompt depends on the label, the id or the subset"
+            assert same, "the prompt depends on label, ratings, id or subset"
 
     def test_adheres_to_its_own_sections(self) -> None:
         for _, text in self._answers():

@@ -34,11 +34,17 @@ DIALOGUE = (
 
 
 def example_tasks() -> list[JudgmentTask]:
-    """Pairs with gold: a question with a reference answer, a dialogue, an awkward one."""
+    """Pairs with gold and ratings: a question with its reference, a dialogue, an awkward one."""
     return [
-        JudgmentTask.from_pair("Name a prime.", "Eleven is.", "Twelve is.", reference="2"),
-        JudgmentTask(prompt=DIALOGUE, responses=("Violet?", "Orange!"), preferred=1),
-        JudgmentTask.from_pair("{0} %s {braces}", "{0} \\boxed{yes}", "<b>1\n\n2</b>"),
+        JudgmentTask.from_pair(
+            "Name a prime.", "Eleven is.", "Twelve is.", reference="2", ratings=(9.0, 6.0)
+        ),
+        JudgmentTask(
+            prompt=DIALOGUE, responses=("Violet?", "Orange!"), preferred=1, ratings=(4.0, 5.0)
+        ),
+        JudgmentTask.from_pair(
+            "{0} %s {braces}", "{0} \\boxed{yes}", "<b>1\n\n2</b>", ratings=(2.0, 0.0)
+        ),
     ]
 
 

@@ -6,7 +6,7 @@ from pathlib import Path
 from typing import Any
 
 import pytest
-from j1sdk_spct import Spct
+from j1sdk_spct import Spct, SpctSingle
 from pydantic import ValidationError
 
 from j1sdk import (
@@ -39,6 +39,19 @@ class TestContract(FormatContract):
 class TestContractOfAnotherRange(FormatContract):
     component = Spct(low=-5, high=0)
     examples = ((-1.0, -4.0),)
+
+
+class TestContractOfTheLenient(FormatContract):
+    component = Spct(lenient=True)
+
+
+class TestContractOfOneResponse(FormatContract):
+    component = SpctSingle()
+    examples = ((7.0,),)
+
+
+class TestContractOfOneResponseReadLeniently(FormatContract):
+    component = SpctSingle(low=0, high=1, lenient=True)
 
 
 @pytest.mark.parametrize(
@@ -77,6 +90,46 @@ def test_a_boxed_pair_behind_the_critique_is_read(answer: str, scores: Any) -> N
 def test_anything_else_is_unparseable(text: str) -> None:
     with pytest.raises(Unparseable):
         Spct().parse(text)
+
+
+@pytest.mark.parametrize(
+    ("text", "scores"),
+    [
+        (r"\boxed{8, 3}", (8, 3)),
+        (box("8, 3") + box("3, 8") + ANALYSIS, (3, 8)),
+        (rf"<think>\boxed{{1, 1}}</think>{ANALYSIS}so \boxed{{9,2}}", (9, 2)),
+    ],
+)
+def test_a_lenient_reading_takes_the_last_box_anywhere(text: str, scores: Any) -> None:
+    assert Spct(lenient=True).parse(text) == scores
+    with pytest.raises(Unparseable):
+        Spct().parse(text)
+
+
+@pytest.mark.parametrize("text", ["8, 3", "<scores>8, 3</scores>", r"\boxed{8}", r"\boxed{8 3}"])
+def test_a_lenient_reading_still_needs_a_box(text: str) -> None:
+    with pytest.raises(Unparseable, match="no box"):
+        Spct(lenient=True).parse(text)
+    with pytest.raises(OutOfRange):
+        Spct(lenient=True).parse(text + r"\boxed{11, 3}")
+
+
+def test_one_response_is_scored_by_itself() -> None:
+    task = JudgmentTask(prompt="Sum?", responses=("4",), reference="It is 4.")
+    (asked,) = SpctSingle(high=5).render(Presentation(task=task, order=(0,)))
+    for passage in (r"\boxed{the score}", "[Response]\n4\n[End of response]", "It is 4.", "1 to 5"):
+        assert passage in asked.content
+    engine = Scripted(answers=(ANALYSIS + box("5"),))
+    judge = JudgeRewardModel(format=SpctSingle(high=5), engine=engine)
+    assert judge.score(["Sum?"], ["4"]) == [1.0]
+
+
+@pytest.mark.parametrize("boxed", ["8, 3", "eight", "", "7.5"])
+def test_one_response_has_one_score(boxed: str) -> None:
+    with pytest.raises(Unparseable):
+        SpctSingle().parse(ANALYSIS + box(boxed))
+    with pytest.raises(ValueError, match="not a whole number from 1 to 10"):
+        SpctSingle().write((8.0, 3.0))
 
 
 def test_two_pairs_that_differ_are_unparseable() -> None:
@@ -179,6 +232,7 @@ def test_the_distribution_registers_it() -> None:
     points = described["project"]["entry-points"]["j1sdk"]
     catalogue = Host.of(*map(import_module, points.values()))
     assert JudgmentFormat.model_validate("spct", context=catalogue) == Spct()
+    assert JudgmentFormat.model_validate("spct-single", context=catalogue) == SpctSingle()
 
 
 def test_the_readmes_run_files_are_valid() -> None:
