@@ -9,10 +9,11 @@ from typing import TYPE_CHECKING
 import click
 
 from j1sdk.cli.console import messages, output, quiet_libraries
-from j1sdk.errors import ConfigError
 
 if TYPE_CHECKING:
-    from j1sdk.training.openrlhf.base import OpenRLHFTrainer, Plan
+    from collections.abc import Iterator
+
+    from j1sdk.training.openrlhf.plans import Planned
 
 RUN_FILE = click.argument("run_file", type=click.Path(path_type=Path))
 OUT = click.option(
@@ -30,9 +31,17 @@ def openrlhf() -> None:
 @RUN_FILE
 @OUT
 def command(run_file: Path, out: Path) -> None:
-    """Write OpenRLHF's files to --out, and print the command that trains by RUN_FILE."""
-    trainer, plan = plan_of(run_file, out)
-    click.echo(shlex.join(trainer.command(plan.line)))
+    """Write OpenRLHF's files to --out, and print the command that trains by RUN_FILE.
+
+    Of a run in phases, a command for each.
+    """
+    for one in planned(run_file, out):
+        if isinstance(one, str):
+            click.echo(f"# {one} is not OpenRLHF's: j1 train runs it")
+            continue
+        if one.title:
+            click.echo(f"# {one.title}")
+        click.echo(shlex.join(one.trainer.command(one.plan.line)))
 
 
 @openrlhf.command()
@@ -42,9 +51,13 @@ def check(run_file: Path, out: Path) -> None:
     """Have the installed OpenRLHF check what RUN_FILE asks of it, without a GPU."""
     from j1sdk.training.openrlhf.parsers import check_words, installed_version
 
-    trainer, plan = plan_of(run_file, out)
-    check_words(trainer.program, plan.line)
-    output.print(f"OpenRLHF {installed_version()} takes it: {plan.steps} steps")
+    for one in planned(run_file, out):
+        if isinstance(one, str):
+            output.print(f"{one}: not OpenRLHF's", soft_wrap=True)
+            continue
+        check_words(one.trainer.program, one.plan.line)
+        title = f"{one.title}: " if one.title else ""
+        output.print(f"{title}OpenRLHF {installed_version()} takes it: {one.plan.steps} steps")
 
 
 @openrlhf.command()
@@ -63,16 +76,11 @@ def reward(judge: Path, to: Path) -> None:
     output.print(f"--reward.remote_url {to.absolute()}", soft_wrap=True)
 
 
-def plan_of(run_file: Path, out: Path) -> tuple[OpenRLHFTrainer, Plan]:
-    """The run's trainer and what it would do; raises ConfigError where it is not OpenRLHF's."""
+def planned(run_file: Path, out: Path) -> Iterator[Planned | str]:
+    """What OpenRLHF is to do of a run, phase by phase; raises ConfigError."""
     from j1sdk.config import read_run
-    from j1sdk.training.openrlhf.base import OpenRLHFTrainer
-    from j1sdk.training.openrlhf.parsers import installed_version
+    from j1sdk.training.openrlhf.plans import plans
 
     quiet_libraries()
-    run = read_run(run_file)
-    if not isinstance(run.train, OpenRLHFTrainer):
-        raise ConfigError(f'{run_file} is not for OpenRLHF: set name = "openrlhf" in its [train]')
-    plan = run.train.plan(run, out, installed_version())
-    messages.print(f"Files for OpenRLHF: {out / 'openrlhf'}", soft_wrap=True)
-    return run.train, plan
+    yield from plans(read_run(run_file), out)
+    messages.print(f"Files for OpenRLHF: {out}", soft_wrap=True)

@@ -8,6 +8,8 @@ from pathlib import Path
 from typing import Any
 
 import pytest
+from click.testing import CliRunner
+from tiny_recipes import write_pairs
 
 from j1sdk import (
     ConfigError,
@@ -19,13 +21,16 @@ from j1sdk import (
     Transformers,
 )
 from j1sdk.arithmetic.tasks import Arithmetic
+from j1sdk.cli import j1
 from j1sdk.config import Run, read_run
 from j1sdk.data.jsonl import JsonLines
 from j1sdk.rewards.score_ordering import ScoreOrdering
 from j1sdk.rewards.verdict_consistency import VerdictConsistency
+from j1sdk.training.openrlhf.base import OpenRLHFTrainer
 from j1sdk.training.openrlhf.cluster import Cluster
 from j1sdk.training.openrlhf.flags import OLDEST, correction_flags, version_of, words
 from j1sdk.training.openrlhf.parsers import check_words, installed_version, parser_of
+from j1sdk.training.openrlhf.plans import Planned, plans
 from j1sdk.training.openrlhf.trainer import OpenRLHF
 
 pytestmark = pytest.mark.stack
@@ -78,6 +83,76 @@ def test_the_papers_runs_are_accepted(name: str, tiny_model: Path, tmp_path: Pat
     assert value(line, "rollout.n_samples_per_prompt") == "10"
     assert value(line, "train.batch_size") == "2560"
     assert value(line, "data.max_len") == "8192"
+
+
+def of_openrlhf(recipe: Path) -> bool:
+    return 'name = "openrlhf' in recipe.read_text(encoding="utf-8")
+
+
+@pytest.mark.parametrize(
+    "recipe", sorted(filter(of_openrlhf, RECIPES.glob("*.toml"))), ids=lambda path: path.stem
+)
+def test_recipes_are_accepted(recipe: Path, tiny_model: Path, tmp_path: Path) -> None:
+    """With a model and pairs that are there; the rest, their own options too, as it is."""
+    run = read_run(recipe)
+    assert run.train is not None
+    write_pairs(tmp_path / "pairs.jsonl", 1024, seed=1)
+    engine = Transformers(model=str(tiny_model), context=100_000)
+    judge = run.judge.model_copy(update={"engine": engine})
+    data = JsonLines(path=tmp_path / "pairs.jsonl")
+    for part in run.train.parts:
+        train = part.model_copy(update={"data": None})
+        asked = run.model_copy(update={"judge": judge, "data": data, "train": train})
+        for one in plans(asked, tmp_path) if isinstance(part, OpenRLHFTrainer) else ():
+            assert isinstance(one, Planned)
+            check_words(one.trainer.program, one.plan.line)
+
+
+CHAIN = """
+[judge]
+format = "pairwise-verdict"
+engine = {{ name = "transformers", model = "{model}", context = 4096 }}
+sampling = {{ max_new_tokens = 64 }}
+
+[data]
+name = "arithmetic"
+limit = 128
+
+[[train]]
+name = "openrlhf-sft"
+batch_size = 16
+
+[[train]]
+name = "rejection-sft"
+samples = 2
+
+[[train]]
+name = "openrlhf-dpo"
+batch_size = 16
+
+[[train]]
+name = "openrlhf"
+tasks_per_step = 16
+"""
+
+
+def test_of_a_chain_each_phase_is_a_command(tiny_model: Path, tmp_path: Path) -> None:
+    """Each starts from the weights that the one before it leaves."""
+    file, out = tmp_path / "run.toml", tmp_path / "out"
+    file.write_text(CHAIN.format(model=tiny_model), encoding="utf-8")
+    asked = ["openrlhf", "command", str(file), "--out", str(out)]
+    told = CliRunner().invoke(j1, asked, catch_exceptions=False).stdout.splitlines()
+    assert [line for line in told if line.startswith("#")] == [
+        "# 1-openrlhf-sft", "# 2-rejection-sft is not OpenRLHF's: j1 train runs it",
+        "# 3-openrlhf-dpo", "# 4-openrlhf",
+    ]  # fmt: skip
+    sft, dpo, grpo = (shlex.split(line) for line in told if not line.startswith("#"))
+    assert value(sft, "model.model_name_or_path") == str(tiny_model)
+    assert value(dpo, "model.model_name_or_path") == str(out / "2-rejection-sft" / "judge")
+    assert value(grpo, "actor.model_name_or_path") == value(dpo, "ckpt.output_dir")
+    asked[1] = "check"
+    shown = CliRunner().invoke(j1, asked, catch_exceptions=False).stdout
+    assert shown.count("takes it") == 3 and "2-rejection-sft: not OpenRLHF's" in shown
 
 
 def test_sizes_count_both_orders(tiny_model: Path, tmp_path: Path) -> None:
