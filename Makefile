@@ -21,7 +21,7 @@ test: lint
 	$(VENV)/bin/pytest
 
 test-stack: install-stack
-	$(STACK)/bin/pytest -m stack tests/stack
+	$(STACK)/bin/pytest -m stack -n 2 --dist loadgroup tests/stack
 
 lint: install
 	$(VENV)/bin/ruff check .
