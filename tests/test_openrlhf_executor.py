@@ -1,21 +1,19 @@
 """Both orders of a pair inside one OpenRLHF group: exact rewards, no rollout wasted, none lost.
 
-The engine here stands in for OpenRLHF's: it takes token ids and vLLM's sampling parameters, and
-answers in vLLM's shape. The real one runs in tests/stack.
+The engine here stands in for OpenRLHF's. The real one runs in tests/stack.
 """
 
 from __future__ import annotations
 
 import asyncio
 import math
-import random
-from collections.abc import Callable, Sequence
+from collections.abc import Sequence
 from pathlib import Path
-from types import SimpleNamespace
 from typing import Any
 
 import pytest
 from j1sdk_budget_forcing import BudgetForcing
+from rollout_engine import Answer, Engine, params
 
 from j1sdk import (
     Completion,
@@ -43,8 +41,6 @@ from j1sdk.training.openrlhf.executor import PairedExecutor, agent_executor
 
 VERDICT = PairwiseVerdict()
 TASK = JudgmentTask.from_pair("2+2?", "four", "five", id="sum")
-Answer = Callable[[str, int], str | Exception]
-"""What is written for a prompt, and for which call it is."""
 
 
 @pytest.fixture(scope="module")
@@ -52,45 +48,6 @@ def tokenizer(tiny_model: Path) -> Any:
     from transformers import AutoTokenizer
 
     return AutoTokenizer.from_pretrained(tiny_model)
-
-
-class Engine:
-    """Writes what it is told to, in vLLM's shape."""
-
-    def __init__(self, tokenizer: Any, answer: Answer, delay: float = 0.0) -> None:
-        self.asked: list[tuple[str, Any]] = []
-        self._tokenizer, self._answer, self._delay = tokenizer, answer, delay
-
-    async def generate(self, ids: list[int], params: Any) -> Any:
-        text = self._tokenizer.decode(ids, skip_special_tokens=False)
-        self.asked.append((text, params))
-        answer = self._answer(text, len(self.asked) - 1)
-        await asyncio.sleep(self._delay * random.random())
-        if isinstance(answer, Exception):
-            raise answer
-        return SimpleNamespace(outputs=[self._written(answer, params)])
-
-    def _written(self, answer: str, params: Any) -> Any:
-        ends = [answer.index(stop) + len(stop) for stop in params.stop if stop in answer]
-        ids = self._tokenizer(answer[: min(ends, default=None)])["input_ids"]
-        ids += [] if ends else [self._tokenizer.eos_token_id]
-        kept = ids[: params.max_tokens]
-        known = [{token: SimpleNamespace(logprob=-0.5)} for token in kept]
-        return SimpleNamespace(
-            token_ids=tuple(kept),
-            finish_reason="length" if len(kept) < len(ids) else "stop",
-            logprobs=None if params.logprobs is None else known,
-        )
-
-
-def params(**changes: Any) -> Any:
-    known: dict[str, Any] = {
-        "max_tokens": None,
-        "logprobs": None,
-        "stop": [],
-        "include_stop_str_in_output": False,
-    }
-    return SimpleNamespace(**(known | changes))
 
 
 def executor(*rewards: RewardStrategy, form: JudgmentFormat = VERDICT, **o: Any) -> PairedExecutor:
@@ -235,7 +192,7 @@ def test_many_groups_at_once_stay_apart(tokenizer: Any) -> None:
 
     for number, rolled in enumerate(asyncio.run(everything())):
         assert rewards(rolled) == [0.0 if number == 7 else 1.0] * 4
-    assert paired._groups == {}, "groups are left behind"
+    assert not len(paired._groups), "groups are left behind"
 
 
 KEYS = {
@@ -260,7 +217,7 @@ def test_whatever_happens_the_result_is_whole(tokenizer: Any, answer: Answer, n:
         assert set(one["extra_logs"]) == KEYS
         assert one["action_ranges"] and one["observation_tokens"]
         assert 0 <= one["scores"] <= 1
-    assert paired._groups == {}
+    assert not len(paired._groups)
 
 
 def test_rates_tell_what_happened(tokenizer: Any) -> None:
@@ -335,7 +292,7 @@ def test_a_cancelled_rollout_does_not_keep_its_siblings_waiting(tokenizer: Any) 
     done = asyncio.run(group())
     assert isinstance(done[1], asyncio.CancelledError)
     assert [done[slot]["reward"] for slot in (0, 2, 3)] == [0.0, 1.0, 1.0]
-    assert paired._groups == {}
+    assert not len(paired._groups)
 
 
 def test_terms_are_weighted_and_logged_apart(tokenizer: Any) -> None:

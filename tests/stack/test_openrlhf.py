@@ -6,7 +6,6 @@ with one GPU. Run by `make test-stack`.
 
 from __future__ import annotations
 
-import json
 import math
 import os
 import random
@@ -14,40 +13,26 @@ import re
 import signal
 import subprocess
 import sys
-import tempfile
-import time
-from collections.abc import Callable, Iterator
-from contextlib import contextmanager
 from pathlib import Path
 from statistics import fmean
-from typing import Any, NamedTuple
+from typing import Any
 
 import psutil
 import pytest
+from openrlhf_runs import MARK, Command, Finished, finish, series, started
 
 from j1sdk import JudgeRewardModel, JudgmentStatus, PairwiseVerdict, Sampling, Transformers
 from j1sdk.arithmetic.tasks import Arithmetic
-from j1sdk.config import Run, dump_run
+from j1sdk.config import Run
 from j1sdk.rewards.format_adherence import FormatAdherence
 from j1sdk.rewards.verdict_consistency import VerdictConsistency
+from j1sdk.training.openrlhf.cluster import Cluster
 from j1sdk.training.openrlhf.launch import last_words
-from j1sdk.training.openrlhf.trainer import Cluster, OpenRLHF
+from j1sdk.training.openrlhf.trainer import OpenRLHF
 
 pytestmark = pytest.mark.stack
 
-SHIM = Path(__file__).with_name("shim")
 STEPS, TASKS, ROLLOUTS = 8, 8, 4
-SURROUNDINGS = {
-    "PYTHONPATH": str(SHIM),
-    "PATH": f"{Path(sys.executable).parent}:{os.environ['PATH']}",  # DeepSpeed looks for ninja
-    "DS_ACCELERATOR": "cpu",
-    "HF_DATASETS_OFFLINE": "1",
-    "RAY_USAGE_STATS_ENABLED": "0",
-    "RAY_memory_monitor_refresh_ms": "0",
-}
-"""Beside those of conftest."""
-MARK = "RAY_TMPDIR"
-"""Set apart for each run, and so a mark on all of its processes; short, as sockets want it."""
 
 
 @pytest.fixture(scope="module")
@@ -97,90 +82,10 @@ def run_of(model: Path, **options: Any) -> Run:
     return Run(judge=judge, data=Arithmetic(limit=TASKS * STEPS), train=train, seed=7)
 
 
-class Command:
-    """`j1 train`, as it runs."""
-
-    def __init__(self, process: subprocess.Popen[str], out: Path, mark: str) -> None:
-        self.process, self.out, self._mark = process, out, mark
-        self.said = ""
-
-    @property
-    def history(self) -> list[dict[str, Any]]:
-        logged: list[dict[str, Any]] = json.loads((self.out / "log.json").read_text())
-        return logged
-
-    def end(self, seconds: float = 400) -> int:
-        """The exit status."""
-        self.said = self.process.communicate(timeout=seconds)[0]
-        return self.process.returncode
-
-    def until(self, reached: Callable[[], bool], seconds: float = 300) -> None:
-        deadline = time.monotonic() + seconds
-        while not reached():
-            assert self.process.poll() is None, "ended too soon"
-            assert time.monotonic() < deadline, "not reached"
-            time.sleep(0.2)
-
-    def has_checkpoint(self) -> bool:
-        return (self.out / "openrlhf" / "checkpoints" / "_actor" / "latest").is_file()
-
-    def processes(self) -> list[psutil.Process]:
-        """All that belong to the run."""
-        found = []
-        for process in psutil.process_iter():
-            try:
-                if process.environ().get(MARK) == self._mark:
-                    found.append(process)
-            except psutil.Error:
-                continue
-        return found
-
-
-@contextmanager
-def started(run: Run, out: Path, *words: str, **surroundings: str) -> Iterator[Command]:
-    """`j1 train` in surroundings of its own; nothing of it is left behind."""
-    file = out.with_suffix(".toml")
-    file.write_text(dump_run(run), encoding="utf-8")
-    line = [str(Path(sys.executable).with_name("j1")), "train", str(file), "--out", str(out)]
-    with tempfile.TemporaryDirectory(prefix="j1", ignore_cleanup_errors=True) as mark:
-        around = {**os.environ, **SURROUNDINGS, MARK: mark, **surroundings}
-        around.pop("RAY_ADDRESS", None)
-        process = subprocess.Popen(
-            [*line, *words], env=around, text=True, stdout=subprocess.PIPE,
-            stderr=subprocess.STDOUT, start_new_session=True,
-        )  # fmt: skip
-        command = Command(process, out, mark)
-        try:
-            yield command
-        finally:
-            for left in command.processes():
-                left.kill()
-
-
-class Finished(NamedTuple):
-    """A run that came to its end."""
-
-    status: int
-    said: str
-    out: Path
-    history: list[dict[str, Any]]
-    left: list[psutil.Process]
-
-
-def finish(command: Command) -> Finished:
-    status = command.end()
-    assert status == 0, command.said
-    return Finished(status, command.said, command.out, command.history, command.processes())
-
-
 @pytest.fixture(scope="module")
 def trained(hesitant: Path, tmp_path_factory: pytest.TempPathFactory) -> Finished:
     with started(run_of(hesitant), tmp_path_factory.mktemp("trained") / "out") as command:
         return finish(command)
-
-
-def series(finished: Finished, name: str) -> list[float]:
-    return [entry[name] for entry in finished.history]
 
 
 def test_it_ends_well_and_leaves_no_process(trained: Finished) -> None:

@@ -15,8 +15,9 @@ from uuid import uuid4
 
 from pydantic import BaseModel, ConfigDict, StrictStr
 
+from j1sdk.serving.server.labels import Label
 from j1sdk.serving.server.options import Serve
-from j1sdk.serving.server.outcomes import Item, Outcome
+from j1sdk.serving.server.outcomes import Item, Outcome, logged
 from j1sdk.serving.server.refusals import Unreadable
 from j1sdk.serving.server.rendered import after_prompt, asked, split
 from j1sdk.types import Conversation, Message
@@ -54,17 +55,14 @@ class OpenRLHF(Dialect):
         if not len(self.query) == len(self.prompts) == len(labels):
             raise Unreadable("query, prompts and labels differ in length")
         return [
-            Item(said(asked(prompt, options)), after_prompt(query, prompt), known(label, options))
+            item(prompt, after_prompt(query, prompt), label, options)
             for query, prompt, label in zip(self.query, self.prompts, labels, strict=True)
         ]
 
     def answer(self, rewards: Sequence[float], outcomes: Sequence[Outcome]) -> Any:
-        logs = {
-            "j1/scored": [float(outcome.score is not None) for outcome in outcomes],
-            "j1/unscored": [float(outcome.score is None) for outcome in outcomes],
-            "j1/tokens": [outcome.tokens for outcome in outcomes],
-        }
-        return {"rewards": rewards, "scores": rewards, "extra_logs": logs if outcomes else {}}
+        made = [logged(outcome) for outcome in outcomes]
+        logs = {key: [one[key] for one in made] for one in made[:1] for key in one}
+        return {"rewards": rewards, "scores": rewards, "extra_logs": logs}
 
 
 class Slime(Dialect):
@@ -132,6 +130,13 @@ class Classify(Dialect):
 
 
 DIALECTS: tuple[type[Dialect], ...] = (OpenRLHF, Slime, LlamaFactory, Classify)
+
+
+def item(prompt: str, response: str, label: Any, options: Serve) -> Item:
+    """A response with the prompt and the reference that a label of ours has, or any other label."""
+    if told := Label.read(label):
+        return Item(told.prompt, response, known(told.reference, options))
+    return Item(said(asked(prompt, options)), response, known(label, options))
 
 
 def said(prompt: str) -> Conversation:

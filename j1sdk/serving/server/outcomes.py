@@ -50,6 +50,15 @@ def settled(outcomes: Sequence[Outcome], unscored: Unscored) -> list[float]:
     return [score for score in scores if score is not None]
 
 
+def logged(outcome: Outcome) -> dict[str, float]:
+    """What a trainer logs of one response, under the same keys whatever became of it."""
+    return {
+        "j1/scored": float(outcome.score is not None),
+        "j1/unscored": float(outcome.score is None),
+        "j1/tokens": float(outcome.tokens),
+    }
+
+
 def tokens_of(judgment: Judgment) -> int:
     """Tokens read and written."""
     return judgment.usage.prompt_tokens + judgment.usage.completion_tokens

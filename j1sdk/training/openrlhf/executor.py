@@ -6,16 +6,12 @@ the first order, slot 1 the second, and so on. Each publishes its judgment and w
 others; then all are graded together, so that rewards over both orders are exact and no rollout is
 generated that is not trained on. Where the slots do not share out evenly (odd n), the last ones
 draw the missing presentations' judgments as well, untrained.
-
-Nothing here imports OpenRLHF: `agent_executor` makes the class it wants in its own process.
 """
 
 from __future__ import annotations
 
-import asyncio
-import copy
-import logging
 from collections.abc import Sequence
+from functools import partial
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, Literal, NamedTuple
 
@@ -27,83 +23,50 @@ from j1sdk.formats import JudgmentFormat, Turn
 from j1sdk.judge import JudgeRewardModel
 from j1sdk.rewards import RewardStrategy
 from j1sdk.training.layout import decode, template_options
+from j1sdk.training.openrlhf.agent import Trajectory, agent_class, complete, log_probs
+from j1sdk.training.openrlhf.siblings import MATE_SECONDS, Groups, Siblings
 from j1sdk.training.rollouts import Grader, Rollout
 from j1sdk.types import Completion, Judgment, JudgmentStatus, JudgmentTask, Presentation
 
 if TYPE_CHECKING:
     from transformers import PreTrainedTokenizerBase
 
-logger = logging.getLogger(__name__)
-MATE_SECONDS = 1800.0
-"""How long a finished rollout waits for its siblings before it is graded without them."""
 
+class Rolled(NamedTuple):
+    """One rollout of the judge, and how it judged."""
 
-class Trajectory(NamedTuple):
-    """What one rollout trains on, and how it was judged."""
-
-    tokens: list[int]
-    """Prompt and response, and for a format of several turns all of them."""
-    actions: list[tuple[int, int]]
-    """Where the judge's own words begin and end."""
-    log_probs: list[float] | None
-    """Of every token, 0 where it is not the judge's; None where they were not asked for."""
-    truncated: bool
+    trajectory: Trajectory
     judgment: Judgment
 
 
-class Group:
-    """The n rollouts of one row, from when the first begins until the last is graded."""
+class Group(Siblings[list[Judgment]]):
+    """The rollouts of one task."""
 
-    def __init__(self, judge: JudgeRewardModel, label: str, key: object) -> None:
+    def __init__(self, judge: JudgeRewardModel, label: str) -> None:
         self.task = JudgmentTask.model_validate_json(label)
+        super().__init__(f"task {self.task.id}")
         self.shown = judge.presentations(self.task)
-        self.key = key  # kept, so that nothing else can get its id
-        self.judgments: dict[int, list[Judgment]] = {}
-        self.size = 0
-        self._judge, self._complete, self._left = judge, asyncio.Event(), 0
-
-    def join(self) -> int:
-        """A slot of this group."""
-        self.size += 1
-        return self.size - 1
+        self._judge = judge
 
     def share(self, slot: int) -> list[Presentation]:
         """What a slot judges: its own presentation and, if it is the last, those nobody has.
 
-        Only once all have joined, which they have when the first completion returns.
+        Only once all have joined.
         """
         count = len(self.shown)
         rest = self.shown[self.size % count :] if self.size % count else []
         return [self.shown[slot % count], *(rest if slot == self.size - 1 else [])]
 
-    def publish(self, slot: int, judgments: Sequence[Judgment]) -> None:
-        """Say how a slot was judged."""
-        self.judgments[slot] = list(judgments)
-        if len(self.judgments) == self.size:
-            self._complete.set()
+    async def judgments(self, seconds: float) -> list[Judgment]:
+        """All judgments by slot; a slot that has none in time is an engine error."""
+        made = await self.everyone(seconds)
+        known = [made.get(slot) or [self._missing(slot)] for slot in range(self.size)]
+        return [judgment for slot in known for judgment in slot]
 
-    async def everyone(self, seconds: float) -> list[Judgment]:
-        """All judgments by slot; a slot that is late is an engine error."""
-        try:
-            await asyncio.wait_for(self._complete.wait(), seconds)
-        except TimeoutError:
-            logger.warning("task %s: %d of %d rollouts are late", self.task.id,
-                           self.size - len(self.judgments), self.size)  # fmt: skip
-        lost = EngineError(f"no judgment within {seconds:.0f} s of its sibling's")
-        made = [self.judgments.get(slot) or [self.failed(slot, lost)] for slot in range(self.size)]
-        return [judgment for slot in made for judgment in slot]
-
-    def failed(self, slot: int, error: EngineError) -> Judgment:
-        """The judgment of a slot that has none."""
-        shown = self.shown[slot % len(self.shown)]
-        deliberation = Deliberation(self._judge.format, shown, ())
-        deliberation.fail(error)
+    def _missing(self, slot: int) -> Judgment:
+        deliberation = Deliberation(self._judge.format, self.shown[slot % len(self.shown)], ())
+        deliberation.fail(EngineError("the rollout was late, or ended without a judgment"))
         return deliberation.judgment
-
-    def leave(self) -> bool:
-        """Whether the one that leaves was the last."""
-        self._left += 1
-        return self._left == self.size
 
 
 class PairedExecutor:
@@ -114,47 +77,24 @@ class PairedExecutor:
         mate_seconds: float = MATE_SECONDS,
     ) -> None:  # fmt: skip
         self._judge, self._rewards, self._mate_seconds = judge, rewards, mate_seconds
-        self._groups: dict[int, Group] = {}
+        self._groups = Groups[Group]()
 
     async def execute(
         self, prompt: str, label: str, sampling_params: Any, max_length: int, hf_tokenizer: Any,
         llm_engine: Any, images: Any = None, **_: Any,
     ) -> dict[str, Any]:  # fmt: skip
         """One rollout as OpenRLHF wants it; its reward is there once its siblings are."""
-        group = self._groups.get(id(sampling_params))
-        if group is None:
-            group = self._groups[id(sampling_params)] = Group(self._judge, label, sampling_params)
-        slot = group.join()  # before anything is awaited: siblings must find the group
         writer = Writer(self._judge, hf_tokenizer, llm_engine, sampling_params, max_length)
-        try:
-            rolled = await self._roll(group, slot, writer)
-            made = await group.everyone(self._mate_seconds)
-            own = made[slot] if slot in group.judgments else rolled.judgment
+        begin = partial(Group, self._judge, label)
+        async with self._groups.join(sampling_params, begin) as (group, slot):
+            rolled = [await writer.write(shown) for shown in group.share(slot)]
+            group.publish(slot, [one.judgment for one in rolled])
+            made = await group.judgments(self._mate_seconds)
             graded = self.grade(group, made)[slot]
-        finally:
-            if group.leave():
-                self._groups.pop(id(group.key), None)
-        return {
-            "prompt": prompt, "label": label, "images": images, "mm_train_inputs": None,
-            "observation_tokens": rolled.tokens, "action_ranges": rolled.actions,
-            "rollout_log_probs": rolled.log_probs, "truncated": rolled.truncated,
-            "reward": graded["j1/reward"],
-            "scores": min(max(graded["j1/reward"], 0.0), 1.0),
-            "extra_logs": graded | {"j1/tokens": float(own.usage.completion_tokens)},
-        }  # fmt: skip
-
-    async def _roll(self, group: Group, slot: int, writer: Writer) -> Trajectory:
-        """The slot's own rollout; whatever happens, its siblings are told."""
-        made: list[Judgment] = []
-        try:
-            await asyncio.sleep(0)  # all siblings are scheduled: now they join
-            rolled = await writer.write(group.shown[slot % len(group.shown)])
-            made.append(rolled.judgment)
-            for shown in group.share(slot)[1:]:
-                made.append((await writer.write(shown)).judgment)
-            return rolled
-        finally:
-            group.publish(slot, made or [group.failed(slot, EngineError("the rollout ended"))])
+        tokens = float(rolled[0].judgment.usage.completion_tokens)
+        return rolled[0].trajectory.answer(
+            prompt, label, images, graded["j1/reward"], graded | {"j1/tokens": tokens}
+        )
 
     def grade(self, group: Group, judgments: Sequence[Judgment]) -> list[dict[str, float]]:
         """Per judgment its reward, the terms of it, and what the group has in common."""
@@ -193,7 +133,7 @@ class Writer:
         self._judge, self._tokenizer, self._engine = judge, tokenizer, engine
         self._sampling, self._max_length = sampling, max_length
 
-    async def write(self, shown: Presentation) -> Trajectory:
+    async def write(self, shown: Presentation) -> Rolled:
         """Judge a presentation, keeping every token."""
         deliberation = Deliberation(self._judge.format, shown, reserved_tokens(self._tokenizer))
         draft = Draft(self._tokenizer, self._sampling.logprobs is not None)
@@ -203,24 +143,13 @@ class Writer:
                 deliberation.send(draft.take(*await self._complete(draft.tokens, turn)))
             except EngineError as error:
                 deliberation.fail(error)
-        return draft.trajectory(deliberation.judgment)
+        return Rolled(draft.trajectory(), deliberation.judgment)
 
     async def _complete(self, tokens: list[int], turn: Turn) -> tuple[Any, bool]:
         """What vLLM wrote, and whether a limit cut it; raises EngineError."""
-        room = self._max_length - len(tokens)
-        if room < 1:
-            raise EngineError(f"the prompt has {len(tokens)} tokens, the limit is {room}")
-        limits = (self._sampling.max_tokens, self._judge.sampling.max_new_tokens,
-                  turn.max_new_tokens, room)  # fmt: skip
-        params = copy.deepcopy(self._sampling)  # siblings share it
-        params.max_tokens = min(limit for limit in limits if limit)
-        params.stop = [*self._judge.sampling.stop, *turn.stop]
-        params.include_stop_str_in_output = True
-        try:
-            request = await self._engine.generate(tokens, params)
-        except Exception as error:  # whatever it is, the siblings' judgments must not be lost
-            raise EngineError(f"OpenRLHF's engine failed: {error}") from error
-        return request.outputs[0], request.outputs[0].finish_reason == "length"
+        limits = (self._judge.sampling.max_new_tokens, turn.max_new_tokens)
+        stop = (*self._judge.sampling.stop, *turn.stop)
+        return await complete(self._engine, tokens, self._sampling, self._max_length, limits, stop)
 
 
 class Draft:
@@ -252,24 +181,16 @@ class Draft:
         reason: Literal["stop", "length"] = "length" if cut else "stop"
         return read.model_copy(update={"finish_reason": reason, "prompt_tokens": start})
 
-    def trajectory(self, judgment: Judgment) -> Trajectory:
+    def trajectory(self) -> Trajectory:
         """What there is to train on: at the least an end-of-turn token."""
         if not self._actions:
             self._actions.append((len(self.tokens), len(self.tokens) + 1))
             self._add([int(self._tokenizer.eos_token_id or 0)], [0.0])
-        return Trajectory(self.tokens, self._actions, self._probs, self._cut, judgment)
+        return Trajectory(self.tokens, self._actions, self._probs, self._cut)
 
     def _add(self, ids: list[int], probs: list[float] | None) -> None:
         self.tokens += ids
         self._probs = None if self._probs is None or probs is None else self._probs + probs
-
-
-def log_probs(output: Any) -> list[float] | None:
-    """Log-probability of each token that was sampled; None where vLLM was not asked for them."""
-    if output.logprobs is None:
-        return None
-    places = zip(output.token_ids, output.logprobs, strict=True)
-    return [float(known[token].logprob) for token, known in places]
 
 
 def logged_keys(format: JudgmentFormat) -> list[str]:
@@ -279,17 +200,12 @@ def logged_keys(format: JudgmentFormat) -> list[str]:
 
 
 def agent_executor(run_file: str | Path, base: type) -> type:
-    """The class OpenRLHF loads by the name `AgentExecutor`: without arguments, once per engine."""
+    """The class OpenRLHF loads to train a run's judge."""
 
-    class AgentExecutor(base):  # type: ignore[misc]
-        def __init__(self) -> None:
-            from j1sdk.config import read_run
+    def make() -> PairedExecutor:
+        from j1sdk.config import read_run
 
-            run = read_run(Path(run_file))
-            rewards = getattr(run.train, "rewards", ())
-            self._paired = PairedExecutor(run.judge, rewards)
+        run = read_run(Path(run_file))
+        return PairedExecutor(run.judge, getattr(run.train, "rewards", ()))
 
-        async def execute(self, *arguments: Any, **named: Any) -> dict[str, Any]:
-            return await self._paired.execute(*arguments, **named)
-
-    return AgentExecutor
+    return agent_class(base, make)

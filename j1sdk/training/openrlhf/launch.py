@@ -22,12 +22,20 @@ NAMES = {
     "train/response_length": "completions/mean_length",
     "train/policy_loss": "loss",
     "train/entropy_loss": "entropy",
+    "train/loss_mean": "loss",
+    "train/loss": "loss/micro",
+    "train/gpt_loss": "loss/micro",
+    "train/acc_mean": "accuracy",
+    "train/acc": "accuracy/micro",
 }
-"""What our reports call what OpenRLHF logs."""
+"""What our reports call what OpenRLHF logs; `micro` is of a step's last rows alone."""
 TERM = "train/j1/reward/"
 COLOUR = re.compile(r"\x1b\[[\d;]*m")
+NO_REWARD = "Failed to fetch reward from remote RM:"
 FORWARDED = re.compile(r"\(\w+ pid=")
 """How a line of the log begins that is a worker's and not the driver's."""
+ENDING = re.compile(r"\[launch\.py:")
+"""A line of the log that is DeepSpeed's launcher's, below what its processes said."""
 
 
 def launch(command: Sequence[str], log: Path, watch: Watch) -> None:
@@ -37,6 +45,7 @@ def launch(command: Sequence[str], log: Path, watch: Watch) -> None:
     ends. SIGTERM ends it as an interrupt does.
     """
     with log.open("a", encoding="utf-8") as file, interruptible():
+        begun = file.tell()
         process = subprocess.Popen(
             command, stdout=file, stderr=subprocess.STDOUT, start_new_session=True
         )
@@ -48,6 +57,7 @@ def launch(command: Sequence[str], log: Path, watch: Watch) -> None:
     if status:
         raise TrainingError(
             f"OpenRLHF ended with exit code {status}; the end of {log}:\n{last_words(log)}"
+            + missing_reward(log, begun)
         )
 
 
@@ -66,11 +76,27 @@ def interruptible() -> Iterator[None]:
             signal.signal(number, handler)
 
 
+def missing_reward(log: Path, begun: int) -> str:
+    """Why a sample had no reward, where that is what ended it: the driver does not say.
+
+    `begun` is where the log of this start begins, in bytes.
+    """
+    lines = lines_of(log, begun)
+    told = [line.partition(NO_REWARD)[2].strip() for line in lines if NO_REWARD in line]
+    return f"\na sample had no reward: {told[-1]}" if told else ""
+
+
+def lines_of(log: Path, begun: int = 0) -> list[str]:
+    """The lines of a log, without colours."""
+    return COLOUR.sub("", log.read_bytes()[begun:].decode(errors="replace")).splitlines()
+
+
 def last_words(log: Path) -> str:
     """What the driver wrote last, which names the cause; its workers talk on for a while."""
-    lines = COLOUR.sub("", log.read_text(encoding="utf-8", errors="replace")).splitlines()
-    own = [line for line in lines if line.strip() and not FORWARDED.match(line)]
-    return "\n".join((own or lines)[-LAST_LINES:])
+    lines = lines_of(log)
+    told = [line for line in lines if line.strip() and not ENDING.search(line)]
+    own = [line for line in told if not FORWARDED.match(line)]
+    return "\n".join((own or told)[-LAST_LINES:])
 
 
 def _wait(process: subprocess.Popen[bytes]) -> int | None:
@@ -95,8 +121,9 @@ def end_group(process: subprocess.Popen[bytes]) -> None:
 
 def saved_step(checkpoints: Path) -> int:
     """The step that the newest checkpoint was made at; 0 without one."""
-    latest = checkpoints / "_actor" / "latest"
-    return int(re.sub(r"\D", "", latest.read_text())) if latest.is_file() else 0
+    names = (checkpoints / "_actor" / "latest", checkpoints / "latest")  # GRPO's, and the others'
+    latest = next((name for name in names if name.is_file()), None)
+    return int(re.sub(r"\D", "", latest.read_text())) if latest else 0
 
 
 def history(tensorboard: Path) -> list[dict[str, Any]]:

@@ -1,0 +1,120 @@
+"""A policy's completions of one prompt, scored together inside OpenRLHF's rollout workers.
+
+A pairwise judge says which of two responses is better, so a completion has a score only among its
+siblings. Each writes its completion with OpenRLHF's engine and waits for the others; then the
+judge ranks them all, once.
+"""
+
+from __future__ import annotations
+
+import asyncio
+from collections.abc import Sequence
+from functools import partial
+from pathlib import Path
+from typing import Any
+
+from j1sdk.background import on_background
+from j1sdk.errors import ConfigError
+from j1sdk.judge import JudgeRewardModel
+from j1sdk.serving.server.labels import Label
+from j1sdk.serving.server.options import Serve
+from j1sdk.serving.server.outcomes import Outcome, logged, outcome_of, settled
+from j1sdk.serving.server.rendered import without_end
+from j1sdk.training.openrlhf.agent import Trajectory, agent_class, complete, log_probs
+from j1sdk.training.openrlhf.siblings import MATE_SECONDS, Groups, Siblings
+from j1sdk.types import Conversation
+
+
+class Contest(Siblings[str]):
+    """The completions of one prompt."""
+
+    def __init__(self, label: Any) -> None:
+        if (told := Label.read(label)) is None:
+            raise ConfigError("the label of a row has no prompt: was the file written by j1sdk?")
+        super().__init__(f"prompt {told.prompt[-1].content[:40]!r}")
+        self.prompt: Conversation = told.prompt
+        self.ranking: asyncio.Task[dict[int, Outcome]] | None = None
+        """Begun by the first completion that is there, and awaited by all."""
+
+
+class RankedExecutor:
+    """Rolls out and ranks; `execute` is what OpenRLHF calls."""
+
+    def __init__(
+        self, judge: JudgeRewardModel, options: Serve, mate_seconds: float = MATE_SECONDS
+    ) -> None:
+        self._judge, self._options, self._mate_seconds = judge, options, mate_seconds
+        self._groups = Groups[Contest]()
+
+    async def execute(
+        self, prompt: str, label: Any, sampling_params: Any, max_length: int, hf_tokenizer: Any,
+        llm_engine: Any, images: Any = None, **_: Any,
+    ) -> dict[str, Any]:  # fmt: skip
+        """One rollout as OpenRLHF wants it; its reward is there once its siblings are.
+
+        Raises EngineError where OpenRLHF's engine fails, since nothing stands for a completion,
+        and UnscoredError where `unscored = "error"`.
+        """
+        async with self._groups.join(sampling_params, partial(Contest, label)) as (group, slot):
+            tokens = list(hf_tokenizer(prompt, add_special_tokens=False)["input_ids"])
+            output, cut = await complete(llm_engine, tokens, sampling_params, max_length)
+            group.publish(slot, written(hf_tokenizer, output))
+            outcome = await self._outcome(group, slot)
+        (reward,) = settled([outcome], self._options.unscored)
+        return rolled(tokens, output, cut).answer(prompt, label, images, reward, logged(outcome))
+
+    async def _outcome(self, group: Contest, slot: int) -> Outcome:
+        """What the one ranking of the group says of a slot."""
+        if group.ranking is None:
+            group.ranking = asyncio.create_task(self._rank(group))
+        ranked = await asyncio.shield(group.ranking)  # a sibling that is cancelled leaves it to us
+        return ranked.get(slot) or nothing("its siblings were ranked without it: it was late")
+
+    async def _rank(self, group: Contest) -> dict[int, Outcome]:
+        made = await group.everyone(self._mate_seconds)
+        if len(made) < self._judge.format.arity:
+            return {slot: nothing("no other completion to compare with") for slot in made}
+        outcomes = await self._judged(group.prompt, list(made.values()))
+        return dict(zip(made, outcomes, strict=True))
+
+    async def _judged(self, prompt: Conversation, responses: Sequence[str]) -> list[Outcome]:
+        """Every response's score among all, before the deadline."""
+        limit = self._options.deadline
+        work = on_background(self._judge.rank_async(prompt, responses))
+        try:
+            ranked = await asyncio.wait_for(work, limit)
+        except TimeoutError:
+            late = Outcome(score=None, reason="deadline", detail=f"no score within {limit:g} s")
+            return [late] * len(responses)
+        share = 1 / len(responses)
+        return [outcome_of(score, ranked.judgments, share) for score in ranked.scores]
+
+
+def written(tokenizer: Any, output: Any) -> str:
+    """What the judge is shown of a completion."""
+    text = tokenizer.decode(list(output.token_ids), skip_special_tokens=False)
+    return without_end(str(text))
+
+
+def rolled(tokens: list[int], output: Any, cut: bool) -> Trajectory:
+    """A prompt and what was written behind it."""
+    ids, probs = list(output.token_ids), log_probs(output)
+    known = None if probs is None else [0.0] * len(tokens) + probs
+    return Trajectory(tokens + ids, [(len(tokens), len(tokens) + len(ids))], known, cut)
+
+
+def nothing(detail: str) -> Outcome:
+    """The outcome of a completion that was compared with none."""
+    return Outcome(score=None, reason="cohort", detail=detail)
+
+
+def agent_executor(run_file: str | Path, base: type) -> type:
+    """The class OpenRLHF loads to train a policy by a run's judge, with its [serve] table."""
+
+    def make() -> RankedExecutor:
+        from j1sdk.config import read_run
+
+        run = read_run(Path(run_file))
+        return RankedExecutor(run.judge, run.serve or Serve())
+
+    return agent_class(base, make)
