@@ -276,3 +276,5 @@ def test_a_model_is_made_from_its_seed(tokenizer: Any) -> None:
     first, again, other = (model.get_input_embeddings().weight for model in models)
     assert first.equal(again) and not first.equal(other)
     assert models[0].config.eos_token_id == tokenizer.eos_token_id
+    assert models[0].config.head_dim == 4
+    assert make_model(tokenizer, 0, hidden=16, layers=1, head_dim=32).config.head_dim == 32

@@ -53,15 +53,21 @@ def passages(format: JudgmentFormat) -> Iterator[str]:
 
 
 def make_model(
-    tokenizer: PreTrainedTokenizerFast, seed: int, hidden: int = 64, layers: int = 3
-) -> Qwen3ForCausalLM:
-    """A Qwen3-architecture model with random weights; 0.2M parameters as it comes."""
+    tokenizer: PreTrainedTokenizerFast, seed: int, hidden: int = 64, layers: int = 3,
+    head_dim: int | None = None,
+) -> Qwen3ForCausalLM:  # fmt: skip
+    """A Qwen3-architecture model with random weights; 0.2M parameters as it comes.
+
+    Its four attention heads share out `hidden`, unless `head_dim` says otherwise: vLLM has kernels
+    for certain sizes only, 32 the smallest.
+    """
     torch.manual_seed(seed)
     heads = 4
     config = Qwen3Config(
         vocab_size=len(tokenizer), hidden_size=hidden, intermediate_size=3 * hidden,
         num_hidden_layers=layers, num_attention_heads=heads, num_key_value_heads=heads // 2,
-        head_dim=hidden // heads, max_position_embeddings=CONTEXT, tie_word_embeddings=True,
+        head_dim=head_dim or hidden // heads, max_position_embeddings=CONTEXT,
+        tie_word_embeddings=True,
         pad_token_id=tokenizer.pad_token_id, eos_token_id=tokenizer.eos_token_id,
         bos_token_id=None, dtype=torch.float32,
     )  # fmt: skip

@@ -92,12 +92,16 @@ class Quickstart:
     def run(self, announce: Announce, resume: bool = False) -> dict[str, Any]:
         """Run the stages that have no result yet; returns and writes the metrics."""
         self._claim(resume)
-        for name, title in self.stages:
-            if not self._result_file(name).exists():
-                self._run_stage(name, announce(title))
+        self._run_stages(self.stages, announce)
         metrics = self.metrics()
         write_text(self.out / METRICS_FILE, json.dumps(metrics, indent=2))
         return metrics
+
+    def biased_judge(self, announce: Announce, resume: bool = False) -> Path:
+        """Make the judge that training starts from, and no more; returns its folder."""
+        self._claim(resume)
+        self._run_stages(self.stages[:2], announce)
+        return self._judge("warm_start")
 
     def result(self, stage: str) -> Any:
         """What a finished stage found."""
@@ -249,6 +253,11 @@ class Quickstart:
         return JudgeRewardModel(
             format=PairwiseVerdict(), engine=engine, sampling=Sampling(max_new_tokens=48)
         )
+
+    def _run_stages(self, stages: Sequence[tuple[str, str]], announce: Announce) -> None:
+        for name, title in stages:
+            if not self._result_file(name).exists():
+                self._run_stage(name, announce(title))
 
     def _run_stage(self, name: str, progress: Progress) -> None:
         started = time.monotonic()

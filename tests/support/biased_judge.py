@@ -2,8 +2,8 @@
 
     python tests/support/biased_judge.py    # some minutes; prints its folder
 
-It learns what the quickstart's learns, from the same lessons and demonstrations. It takes minutes,
-so it is kept in a folder that git ignores, under a name that changes with all that makes it.
+It learns from the same lessons and demonstrations. That takes minutes, so it is kept in a folder
+that git ignores, under a name that changes with what makes it.
 """
 
 from __future__ import annotations
@@ -25,7 +25,7 @@ from j1sdk.arithmetic.tasks import Arithmetic
 
 CACHE = Path(__file__).parents[2] / ".cache" / "biased-judge"
 SEED, STEPS, BATCH, BIAS = 0, 150, 64, 0.8
-"""As in `j1sdk.arithmetic.quickstart`, in fewer steps; biased more, so that luck does not undo it."""
+"""As the quickstart has it, in fewer steps, and with more bias: luck alone must not undo it."""
 MADE_BY = ("arithmetic/models.py", "arithmetic/pretraining.py", "arithmetic/sums.py",
            "arithmetic/tasks.py", "formats/pairwise.py", "formats/pairwise_verdict.py",
            "formats/thinking.py", "formats/sections.py")  # fmt: skip
