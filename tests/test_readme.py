@@ -10,6 +10,7 @@ import sys
 import tomllib
 from pathlib import Path
 
+import click
 import pytest
 from click.testing import CliRunner
 
@@ -61,7 +62,9 @@ def test_there_are_commands_to_check() -> None:
 @pytest.mark.parametrize("command", COMMANDS)
 def test_a_command_has_the_options_shown(command: str) -> None:
     name, *arguments = shlex.split(command)[1:]
-    shown = CliRunner().invoke(j1, [name, "--help"]).output
+    grouped = isinstance(j1.get_command(click.Context(j1), name), click.Group)
+    names = [name, *arguments[:grouped]]
+    shown = CliRunner().invoke(j1, [*names, "--help"]).output
     for option in (argument for argument in arguments if argument.startswith("--")):
         assert option in shown
 

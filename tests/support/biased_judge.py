@@ -65,7 +65,7 @@ def warm_start(model: Qwen3ForCausalLM, tokenizer: PreTrainedTokenizerFast) -> N
     lessons, optimizers = demonstrated(tokenizer), make_optimizers(model)
     for step in range(STEPS):
         rows = batch(tokenizer, list(islice(lessons, BATCH)))
-        train_step(model, optimizers, rows, scale=0.5 * min((step + 1) / 20, 1 - step / STEPS))
+        train_step(model, optimizers, rows, scale=min((step + 1) / 20, 1 - step / STEPS))
 
 
 def demonstrated(tokenizer: PreTrainedTokenizerFast) -> Iterator[Lesson]:
