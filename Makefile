@@ -9,6 +9,8 @@ STACK ?= .venv-stack
 PIP = $(VENV)/bin/pip install --quiet -c constraints.txt
 STACK_PIP = $(STACK)/bin/pip install --quiet --no-deps
 PLUGINS = $(wildcard plugins/*)
+# two processes, in the order of collection: tests/conftest.py says which files share one
+AT_ONCE = -n 2 --dist loadgroup --no-loadscope-reorder
 PROJECTS = pyproject.toml $(wildcard plugins/*/pyproject.toml)
 
 .PHONY: quickstart test test-stack lint install install-stack clean
@@ -18,10 +20,10 @@ quickstart: install
 
 test: lint
 	$(VENV)/bin/mypy
-	$(VENV)/bin/pytest
+	$(VENV)/bin/pytest $(AT_ONCE)
 
 test-stack: install-stack
-	$(STACK)/bin/pytest -m stack -n 2 --dist loadgroup tests/stack
+	$(STACK)/bin/pytest -m stack $(AT_ONCE) tests/stack
 
 lint: install
 	$(VENV)/bin/ruff check .

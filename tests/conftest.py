@@ -25,6 +25,24 @@ CHATML = (
 )
 
 
+LINES = (
+    {"test_openrlhf_learning", "test_openrlhf_policy"},
+    {"test_quickstart", "test_docs_data", "test_docs_scaling", "test_docs_training",
+     "test_examples", "test_readme"},
+)  # fmt: skip
+"""Files that one process runs, one after another, and first: they take the longest, or the memory
+of two, or share the finished quickstart."""
+
+
+def pytest_collection_modifyitems(config: pytest.Config, items: list[pytest.Item]) -> None:
+    """Where there are several processes, each file stays whole."""
+    if config.pluginmanager.hasplugin("xdist"):
+        for item in items:
+            line = next((line for line in LINES if item.path.stem in line), {item.path.stem})
+            item.add_marker(pytest.mark.xdist_group(min(line)))
+        items.sort(key=lambda item: not any(item.path.stem in line for line in LINES))
+
+
 @pytest.fixture(scope="session")
 def tiny_model(tmp_path_factory: pytest.TempPathFactory) -> Path:
     """A directory with a two-layer Qwen3 that writes printable ASCII, and its tokenizer."""

@@ -21,18 +21,6 @@ SURROUNDINGS = {
 """Read when vLLM is imported, here and in its processes."""
 
 
-LONGEST = ("test_openrlhf_learning", "test_openrlhf_policy")
-"""Files that take as long as all others together, and run two trainings at once."""
-
-
-def pytest_collection_modifyitems(config: pytest.Config, items: list[pytest.Item]) -> None:
-    """Two lines of work for two processes, in which each file stays whole."""
-    if config.pluginmanager.hasplugin("xdist"):
-        for item in items:
-            group = "longest" if item.path.stem in LONGEST else "others"
-            item.add_marker(pytest.mark.xdist_group(group))
-
-
 def pytest_collection_finish() -> None:
     for name, value in SURROUNDINGS.items():
         os.environ.setdefault(name, value)

@@ -9,7 +9,6 @@ import json
 import math
 import random
 import re
-from contextlib import ExitStack
 from pathlib import Path
 from typing import Any
 
@@ -22,7 +21,7 @@ from j1sdk.arithmetic.tasks import Arithmetic
 from j1sdk.config import Run
 from j1sdk.data.jsonl import JsonLines
 from j1sdk.evaluation.metrics import Metrics, Rate, measure
-from j1sdk.rewards.verdict_consistency import VerdictConsistency
+from j1sdk.rewards.verdict_correctness import VerdictCorrectness
 from j1sdk.training.openrlhf.cluster import Cluster
 from j1sdk.training.openrlhf.trainer import OpenRLHF
 
@@ -47,7 +46,7 @@ def run_of(judge: JudgeRewardModel, data: Source, estimator: str, **cluster: Any
     train = OpenRLHF.model_validate(
         {
             "learning_rate": 1e-3, "tasks_per_step": TASKS, "rollouts": ROLLOUTS,
-            "rewards": (VerdictConsistency(),), "estimator": estimator,
+            "rewards": (VerdictCorrectness(),), "estimator": estimator,
             "cluster": Cluster(gpus_per_node=1, gpu_memory=0.1, tokens_per_gpu=8192, **cluster),
             "options": {"vllm.enforce_eager": True, "actor.lr_warmup_ratio": 0},
         }
@@ -74,21 +73,20 @@ def tossed(source: Source, path: Path) -> JsonLines:
 def learnt(
     biased: JudgeRewardModel, tmp_path_factory: pytest.TempPathFactory
 ) -> dict[str, Finished]:
-    """Side by side: by the labels, and by tosses in their place.
+    """By the labels, and by tosses in their place.
 
-    With tosses every verdict earns one half. A reward for consistency would still pay for that:
-    whoever names the same response in both orders earns one half, and others nothing.
+    By tosses, every verdict earns one half. That takes a reward of each verdict by itself: one for
+    consistency would pay one half for the same response in both orders, and nothing for a flip,
+    which is enough for a judge that can add to give up its bias.
     """
     folder = tmp_path_factory.mktemp("learnt")
     data = {LABELS: sums(STEPS), TOSSES: tossed(sums(STEPS), folder / "tosses.jsonl")}
-    with ExitStack() as stack:
-        commands = {
-            name: stack.enter_context(
-                started(run_of(biased, source, "rloo", engines=2, colocate=False), folder / name)
-            )
-            for name, source in data.items()
-        }
-        return {name: finish(command, 1800) for name, command in commands.items()}
+    runs = {}
+    for name, source in data.items():
+        run = run_of(biased, source, "rloo", engines=2, colocate=False)
+        with started(run, folder / name) as command:
+            runs[name] = finish(command, 1200)
+    return runs
 
 
 @pytest.fixture(scope="module")
@@ -124,15 +122,14 @@ def test_it_begins_with_position_bias(measured: dict[str, Metrics]) -> None:
     assert measured[""].invalid_rate == pytest.approx(0, abs=0.01)
 
 
-def test_it_learns_from_labels_to_be_right_in_both_orders(measured: dict[str, Metrics]) -> None:
-    """Tosses in place of labels are no control here: half of them reward agreement all the same.
-
-    That is enough for a judge that works the sum out before it names the first response.
-    """
-    trained, biased = measured[LABELS], measured[""]
+@pytest.mark.parametrize("other", ["", TOSSES])
+def test_it_learns_from_labels_to_be_right_in_both_orders(
+    other: str, measured: dict[str, Metrics]
+) -> None:
+    trained, control = measured[LABELS], measured[other]
     right, flips = "position_consistent_accuracy", "verdict_flip_rate"
-    assert rate(trained, right).low > rate(biased, right).high + 0.3
-    assert rate(trained, flips).high < rate(biased, flips).low - 0.3
+    assert rate(trained, right).low > rate(control, right).high + 0.3
+    assert rate(trained, flips).high < rate(control, flips).low - 0.3
 
 
 def test_nothing_is_left_behind(runs: dict[str, Finished]) -> None:
@@ -154,7 +151,7 @@ def test_rewards_are_logged_and_weights_moved(
     name: str, runs: dict[str, Finished], biased: JudgeRewardModel
 ) -> None:
     run = runs[name]
-    rewards = series(run, "rewards/verdict-consistency/mean")
+    rewards = series(run, "rewards/verdict-correctness/mean")
     assert rewards == pytest.approx(series(run, "reward"))
     assert all(0 <= reward <= 1 for reward in rewards) and any(rewards)
     assert all(map(math.isfinite, series(run, "loss")))
