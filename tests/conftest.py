@@ -34,6 +34,7 @@ LINES = (
 of two, or share the finished quickstart."""
 
 
+@pytest.hookimpl(tryfirst=True)  # xdist reads the marks in this hook
 def pytest_collection_modifyitems(config: pytest.Config, items: list[pytest.Item]) -> None:
     """Where there are several processes, each file stays whole."""
     if config.pluginmanager.hasplugin("xdist"):

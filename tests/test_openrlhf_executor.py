@@ -37,6 +37,7 @@ from j1sdk.rewards.format_adherence import FormatAdherence
 from j1sdk.rewards.score_ordering import ScoreOrdering
 from j1sdk.rewards.verdict_consistency import VerdictConsistency
 from j1sdk.rewards.verdict_correctness import VerdictCorrectness
+from j1sdk.training.multitask import Assignment, parts_of
 from j1sdk.training.openrlhf.executor import PairedExecutor, agent_executor
 
 VERDICT = PairwiseVerdict()
@@ -54,21 +55,23 @@ def executor(*rewards: RewardStrategy, form: JudgmentFormat = VERDICT, **o: Any)
     judge = JudgeRewardModel(
         format=form, engine=Scripted(), sampling=Sampling(max_new_tokens=o.pop("new", 400))
     )
-    return PairedExecutor(judge, rewards or (VerdictConsistency(),), **o)
+    formats = o.pop("multitask", ())
+    return PairedExecutor(parts_of(judge, formats, rewards or (VerdictConsistency(),)), **o)
 
 
 def roll(
     paired: PairedExecutor, engine: Engine, tokenizer: Any, n: int, task: JudgmentTask = TASK,
-    max_length: int = 4000, **sampling: Any,
+    max_length: int = 4000, part: int = 0, **sampling: Any,
 ) -> list[dict[str, Any]]:  # fmt: skip
     """A group of n, as OpenRLHF asks for one."""
+    label = Assignment(part=part, task=task).model_dump_json()
 
     async def group() -> list[dict[str, Any]]:
         shared = params(**sampling)
         waiting = [
-            paired.execute("P", task.model_dump_json(), shared, max_length, tokenizer, engine,
-                           images=None) for _ in range(n)
-        ]  # fmt: skip
+            paired.execute("P", label, shared, max_length, tokenizer, engine, images=None)
+            for _ in range(n)
+        ]
         return list(await asyncio.gather(*waiting))
 
     return asyncio.run(group())
@@ -166,7 +169,9 @@ def test_shared_sampling_parameters_are_left_alone(tokenizer: Any) -> None:
 
     async def group() -> None:
         asked = [
-            executor().execute("P", TASK.model_dump_json(), shared, 4000, tokenizer, engine)
+            executor().execute(
+                "P", Assignment(task=TASK).model_dump_json(), shared, 4000, tokenizer, engine
+            )
             for _ in range(2)
         ]
         await asyncio.gather(*asked)
@@ -184,7 +189,7 @@ def test_many_groups_at_once_stay_apart(tokenizer: Any) -> None:
     async def everything() -> list[list[dict[str, Any]]]:
         async def group(task: JudgmentTask) -> list[dict[str, Any]]:
             shared = params()
-            label = task.model_dump_json()
+            label = Assignment(task=task).model_dump_json()
             asked = [paired.execute("P", label, shared, 4000, tokenizer, engine) for _ in range(4)]
             return list(await asyncio.gather(*asked))
 
@@ -281,7 +286,9 @@ def test_a_cancelled_rollout_does_not_keep_its_siblings_waiting(tokenizer: Any) 
         shared = params()
         tasks = [
             asyncio.ensure_future(
-                paired.execute("P", TASK.model_dump_json(), shared, 4000, tokenizer, engine)
+                paired.execute(
+                    "P", Assignment(task=TASK).model_dump_json(), shared, 4000, tokenizer, engine
+                )
             )
             for _ in range(4)
         ]
@@ -301,6 +308,29 @@ def test_terms_are_weighted_and_logged_apart(tokenizer: Any) -> None:
     assert rewards(rolled) == [1.25, 0.25]
     logs = rolled[0]["extra_logs"]
     assert logs["j1/reward/verdict-correctness"] == logs["j1/reward/format-adherence"] == 1.0
+
+
+def test_a_row_is_judged_and_graded_in_its_own_format(tokenizer: Any) -> None:
+    form = Pointwise()
+
+    def either(text: str, call: int) -> str:
+        if "four" in text and "five" in text:
+            return first(text)
+        return form.write((8.0 if "four" in text else 3.0,))
+
+    paired = executor(VerdictCorrectness(), ScoreOrdering(), multitask=(form,))
+    compared, scored = (
+        roll(paired, Engine(tokenizer, either), tokenizer, 4, part=part) for part in (0, 1)
+    )
+    assert (rewards(compared), rewards(scored)) == ([1.0, 0.0, 1.0, 0.0], [1.0] * 4)
+    own, other = compared[0]["extra_logs"], scored[0]["extra_logs"]
+    assert own.keys() == other.keys() >= KEYS - {"j1/reward/verdict-consistency"}
+    assert own["judge/accuracy"] == 0.5 and other["judge/pointwise/accuracy"] == 1.0
+    assert (own["j1/share/pointwise"], other["j1/share/pointwise"]) == (0.0, 1.0)
+    assert other["j1/reward/pointwise/score-ordering"] == own["j1/reward/verdict-correctness"] == 1
+    silent = [name for name in own if name.startswith("judge/") and "pointwise" in name]
+    assert silent and not any(own[name] for name in silent)
+    assert "judge/pointwise/verdict_flip_rate" not in own, "one response has no order"
 
 
 class SecondThoughts(PairwiseVerdict):

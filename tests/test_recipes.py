@@ -37,7 +37,7 @@ PUBLISHED: dict[str, list[dict[str, Any]]] = {
     "j1_8b": [{"learning_rate": 1e-6, "rollouts": 5, "prompts": 512, "kl": 0.01, "gpus": 8}],
     "j1_32b": [{"learning_rate": 1e-6, "rollouts": 5, "prompts": 512, "gpus": 32}],
     "j1_70b": [{"learning_rate": 1e-6, "rollouts": 5, "prompts": 512, "kl": 0.0, "gpus": 64}],
-    "j1_32b_mt": [{"learning_rate": 1e-6, "rollouts": 5, "prompts": 512, "kl": 0.01}],
+    "j1_32b_mt": [{"learning_rate": 1e-6, "rollouts": 5, "prompts": 512, "gpus": 32}],
     "j1_7b": [{"reflect": True}, {"estimator": "reinforce_baseline"}],
     "j1_micro": [{"learning_rate": 1e-4, "rollouts": 2, "prompts": 16, "kl": 0.0005,
                   "micro_batch": 8}],

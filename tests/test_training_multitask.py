@@ -25,6 +25,7 @@ from j1sdk.rewards.verdict_consistency import VerdictConsistency
 from j1sdk.rewards.verdict_correctness import VerdictCorrectness
 from j1sdk.testing import example_tasks, oracle
 from j1sdk.training.multitask import Part, functions_of, lay_out, parts_of
+from j1sdk.training.openrlhf.launch import by_format
 from j1sdk.training.trl import Grpo
 from j1sdk.types import Completion, Judgment, JudgmentTask
 
@@ -180,6 +181,26 @@ def test_the_log_keeps_the_formats_apart_and_the_judge_opens_in_either(
         judge = JudgeRewardModel.load(tmp_path / "out" / "judge", format=form)
         assert judge.judge([task])[0].judgments
     assert JudgeRewardModel.load(tmp_path / "out" / "judge").format == PairwiseScores()
+
+
+def test_openrlhfs_means_over_all_rows_become_those_of_each_format() -> None:
+    """Of eight rows, two are pointwise ones; those right half of the time, the others always."""
+    logged = {
+        "reward": 0.9, "j1/share/pointwise": 0.25, "judge/accuracy": 0.75,
+        "judge/pointwise/accuracy": 0.125, "rewards/verdict-correctness/mean": 0.375,
+        "rewards/pointwise/score-ordering/mean": 0.25,
+    }  # fmt: skip
+    assert by_format(logged) == {
+        "reward": 0.9, "j1/share/pointwise": 0.25, "judge/accuracy": 1.0,
+        "judge/pointwise/accuracy": 0.5, "rewards/verdict-correctness/mean": 0.5,
+        "rewards/pointwise/score-ordering/mean": 1.0,
+    }  # fmt: skip
+    alone = {"judge/accuracy": 0.5, "rewards/verdict-correctness/mean": 0.5}
+    assert by_format(alone) == alone
+    none = by_format(logged | {"j1/share/pointwise": 0.0})
+    assert "judge/pointwise/accuracy" not in none and none["judge/accuracy"] == 0.75
+    every = by_format(logged | {"j1/share/pointwise": 1.0})
+    assert "judge/accuracy" not in every and every["judge/pointwise/accuracy"] == 0.125
 
 
 def test_a_run_that_cannot_be_graded_is_refused_before_anything_is_loaded(tmp_path: Path) -> None:

@@ -61,7 +61,7 @@ def training_blocks(history: Log) -> list[Block]:
     terms = sorted({key for entry in history for key in entry if _is_term(key)})
     charts = [
         curves("Reward", "mean reward", history,
-               {"reward": "weighted sum"} | {key: key.split("/")[1] for key in terms}),
+               {"reward": "weighted sum"} | {key: _term(key) for key in terms}),
         curves("How rollouts were judged", "share", history,
                {f"judge/{key}": label for key, label in RATES.items()}),
         curves("Responses without a score", "share", history, {"j1/unscored": "unscored"}),
@@ -76,6 +76,11 @@ def training_blocks(history: Log) -> list[Block]:
 
 def _is_term(key: str) -> bool:
     return key.startswith("rewards/") and key.endswith("/mean")
+
+
+def _term(key: str) -> str:
+    """The reward, behind the format that it grades where there are several."""
+    return key.removeprefix("rewards/").removesuffix("/mean")
 
 
 def curves(title: str, y: str, history: Log, names: Mapping[str, str]) -> Curves:

@@ -109,16 +109,15 @@ def fitting(items: Sequence[Item], sizes: Sequence[int], room: int, drop: bool) 
 
 
 def fitting_tasks(
-    judge: JudgeRewardModel, asked: Asker, tasks: Sequence[JudgmentTask], room: int | None,
-    drop: bool,
-) -> list[JudgmentTask]:  # fmt: skip
-    """Tasks whose prompts fit the room, if there is a limit; raises ConfigError, as `fitting` does.
+    askers: Sequence[Asker], tasks: Sequence[JudgmentTask], room: int | None, drop: bool
+) -> list[JudgmentTask]:
+    """Tasks whose prompts all fit the room, if there is a limit; raises ConfigError, as `fitting`.
 
-    All are shown in as many presentations, or they cannot share a batch.
+    Each judge shows all of them in as many presentations, or they cannot share a batch.
     """
-    sizes = [asked.longest(task) for task in tasks]
+    sizes = [max(asked.longest(task) for asked in askers) for task in tasks]
     kept = fitting(tasks, sizes, max(sizes, default=0) if room is None else room, drop)
-    if len({len(judge.presentations(task)) for task in kept}) > 1:
+    if any(len({len(asked.judge.presentations(task)) for task in kept}) > 1 for asked in askers):
         raise ConfigError("tasks with different numbers of responses cannot share a batch")
     return kept
 

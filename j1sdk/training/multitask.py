@@ -14,6 +14,9 @@ from __future__ import annotations
 from collections.abc import Callable, Iterable, Sequence
 from typing import Any, NamedTuple
 
+from pydantic import Field
+
+from j1sdk.component import Value
 from j1sdk.errors import ConfigError
 from j1sdk.formats import JudgmentFormat
 from j1sdk.judge import JudgeRewardModel
@@ -31,6 +34,18 @@ class Part(NamedTuple):
     rewards: tuple[RewardStrategy, ...]
     title: str = ""
     """The format's name, where it is not the judge's own."""
+
+    def named(self, metric: str) -> str:
+        """A metric's name in the log: `judge/accuracy`, `judge/pointwise/accuracy`."""
+        kind, _, rest = metric.partition("/")
+        return f"{kind}/{self.title}/{rest}" if self.title else metric
+
+
+class Assignment(Value):
+    """A task, and which part is to judge it."""
+
+    part: int = Field(default=0, ge=0)
+    task: JudgmentTask
 
 
 def parts_of(
@@ -78,13 +93,17 @@ def lay_out(parts: Sequence[Part], tasks: Iterable[JudgmentTask]) -> list[tuple[
         for place, part in enumerate(parts)
         for one in part.judge.presentations(task)
     ]
-    counts = [sum(place == own for own, _ in laid) for place in range(len(parts))]
+    check_alike([sum(place == own for own, _ in laid) for place in range(len(parts))])
+    return laid
+
+
+def check_alike(counts: Sequence[int]) -> None:
+    """Raise ConfigError unless every part shows as many presentations."""
     if len(set(counts)) > 1:
         raise ConfigError(
             "formats that share a batch must show a task equally often: judge two responses each,"
             ' with orders = "both"'
         )
-    return laid
 
 
 def functions_of(
@@ -99,11 +118,11 @@ def functions_of(
         rows = frozenset(row for row, (own, _) in enumerate(laid) if own == place)
         grader = Grader(part.judge.format, part.rewards, rollouts)
         functions = reward_functions(grader, shown, read)
-        made += [of_part(function, rows, part.title) for function in functions]
+        made += [of_part(function, rows, part) for function in functions]
     return made
 
 
-def of_part(function: RewardFunction, rows: frozenset[int], title: str) -> RewardFunction:
+def of_part(function: RewardFunction, rows: frozenset[int], part: Part) -> RewardFunction:
     """A TRL reward function for some rows of the dataset; the others get None from it.
 
     It goes by its part's title, and so do its metrics: `judge/pointwise/accuracy`.
@@ -115,7 +134,7 @@ def of_part(function: RewardFunction, rows: frozenset[int], title: str) -> Rewar
     ) -> list[float | None]:  # fmt: skip
         def log(name: str, value: float) -> None:
             if log_metric:
-                log_metric(name.replace("judge/", f"judge/{title}/" if title else "judge/"), value)
+                log_metric(part.named(name), value)
 
         places = [place for place, one in enumerate(row) if one in rows]
         values: list[float | None] = [None] * len(row)
@@ -126,5 +145,5 @@ def of_part(function: RewardFunction, rows: frozenset[int], title: str) -> Rewar
                 values[place] = value
         return values
 
-    graded.__name__ = "_".join(filter(None, (title.replace("-", "_"), function.__name__)))
+    graded.__name__ = "_".join(filter(None, (part.title.replace("-", "_"), function.__name__)))
     return graded

@@ -242,11 +242,8 @@ class Grpo(TrlTrainer):
 
     def tasks(self, run: Run, asked: Sequence[Asker], context: int) -> list[JudgmentTask]:
         """The run's tasks that fit the context in every format; raises ConfigError, DataError."""
-        tasks = self.source(run).load()
         room = context - run.judge.sampling.max_new_tokens
-        for one in asked:
-            tasks = fitting_tasks(one.judge, one, tasks, room, self.drop_long)
-        return tasks
+        return fitting_tasks(asked, self.source(run).load(), room, self.drop_long)
 
     def visits(self, count: int) -> int:
         """How many tasks are visited in all, counting repetitions; raises ConfigError."""

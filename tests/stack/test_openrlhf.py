@@ -21,7 +21,14 @@ import psutil
 import pytest
 from openrlhf_runs import MARK, Command, Finished, finish, series, started
 
-from j1sdk import JudgeRewardModel, JudgmentStatus, PairwiseVerdict, Sampling, Transformers
+from j1sdk import (
+    JudgeRewardModel,
+    JudgmentStatus,
+    PairwiseVerdict,
+    Pointwise,
+    Sampling,
+    Transformers,
+)
 from j1sdk.arithmetic.tasks import Arithmetic
 from j1sdk.config import Run
 from j1sdk.rewards.format_adherence import FormatAdherence
@@ -132,6 +139,22 @@ def test_an_engine_with_old_weights_would_be_seen(hesitant: Path, tmp_path: Path
     with started(run, tmp_path / "out", J1_TEST_FORGETFUL_ENGINE="1") as command:
         apart = series(finish(command), "vllm_kl")
     assert abs(apart[0]) < 5e-3 and largest(apart[1:]) > 1e-2
+
+
+def test_two_formats_are_trained_in_one_model(hesitant: Path, tmp_path: Path) -> None:
+    """It knows one of them; of the other's answers none is valid."""
+    run = run_of(hesitant, multitask=(Pointwise(),), rewards=(FormatAdherence(),))
+    with started(run, tmp_path / "out") as command:
+        finished = finish(command)
+    assert series(finished, "step") == list(range(1, STEPS + 1))
+    assert set(series(finished, "rollout/num_samples")) == {2 * 2 * TASKS * ROLLOUTS}
+    shares = series(finished, "j1/share/pointwise")
+    assert 0.2 < min(shares) < max(shares) < 0.8 and fmean(shares) == pytest.approx(0.5)
+    for entry in finished.history:
+        share = entry["j1/share/pointwise"]
+        own, other = entry["judge/invalid_rate"], entry["judge/pointwise/invalid_rate"]
+        assert own < 0.9 < other <= 1 + 1e-5
+        assert entry["reward"] == pytest.approx((1 - own) * (1 - share) + (1 - other) * share)
 
 
 def test_the_judge_opens_with_new_weights(trained: Finished, hesitant: Path) -> None:

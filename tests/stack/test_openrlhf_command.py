@@ -14,7 +14,6 @@ from tiny_recipes import write_pairs
 from j1sdk import (
     ConfigError,
     JudgeRewardModel,
-    JudgmentTask,
     PairwiseVerdict,
     Pointwise,
     Sampling,
@@ -26,6 +25,8 @@ from j1sdk.config import Run, read_run
 from j1sdk.data.jsonl import JsonLines
 from j1sdk.rewards.score_ordering import ScoreOrdering
 from j1sdk.rewards.verdict_consistency import VerdictConsistency
+from j1sdk.rewards.verdict_correctness import VerdictCorrectness
+from j1sdk.training.multitask import Assignment
 from j1sdk.training.openrlhf.base import OpenRLHFTrainer
 from j1sdk.training.openrlhf.cluster import Cluster
 from j1sdk.training.openrlhf.flags import OLDEST, correction_flags, version_of, words
@@ -197,12 +198,27 @@ def test_rows_are_prompts_as_rendered_and_tasks_as_text(tiny_model: Path, tmp_pa
     line_of(run, tmp_path)
     folder = tmp_path / "openrlhf"
     rows = [json.loads(row) for row in (folder / "rows.jsonl").read_text().splitlines()]
-    tasks = [JudgmentTask.model_validate_json(row["label"]) for row in rows]
-    assert run.data is not None and tasks == run.data.load()
+    told = [Assignment.model_validate_json(row["label"]) for row in rows]
+    assert run.data is not None and [one.task for one in told] == run.data.load()
     tokenizer = AutoTokenizer.from_pretrained(tiny_model)
-    first = run.judge.presentations(tasks[0])[0]
+    first = run.judge.presentations(told[0].task)[0]
     assert rows[0]["input"] == render_chat(tokenizer, run.judge.format.render(first))
     assert read_run(folder / "run.toml") == run
+
+
+def test_formats_that_share_a_batch_have_a_row_each(tiny_model: Path, tmp_path: Path) -> None:
+    rewards = (VerdictCorrectness(), ScoreOrdering())
+    run = run_of(tiny_model, multitask=(Pointwise(),), rewards=rewards)
+    line, alone = line_of(run, tmp_path), line_of(run_of(tiny_model), tmp_path / "alone")
+    written = (tmp_path / "openrlhf" / "rows.jsonl").read_text().splitlines()
+    told = [Assignment.model_validate_json(json.loads(row)["label"]) for row in written]
+    assert [one.part for one in told] == [0, 1] * 16 and told[0].task == told[1].task
+    for name in ("rollout.batch_size", "train.batch_size"):
+        assert int(value(line, name) or 0) == 2 * int(value(alone, name) or 0)
+    first = run.judge.model_copy(update={"orders": "first"})
+    with pytest.raises(ConfigError, match="must show a task equally often"):
+        line_of(run.model_copy(update={"judge": first}), tmp_path / "first")
+    assert not (tmp_path / "first" / "openrlhf" / "rows.jsonl").exists()
 
 
 def pairs(folder: Path, *rows: dict[str, Any]) -> JsonLines:

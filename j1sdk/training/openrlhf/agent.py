@@ -20,6 +20,8 @@ from {module} import agent_executor
 AgentExecutor = agent_executor({run!r}, AgentExecutorBase)
 """
 """The file that `--train.agent_func_path` names."""
+TERM, SHARE = "j1/reward/", "j1/share/"
+"""How the names begin that a reward's term, and a format's share of the rows, are logged by."""
 
 
 class Executor(Protocol):

@@ -19,14 +19,21 @@ from j1sdk.deliberation import Deliberation
 from j1sdk.engines.chat import render_chat, reserved_tokens
 from j1sdk.errors import EngineError
 from j1sdk.evaluation.metrics import RATES
-from j1sdk.formats import JudgmentFormat, Turn
+from j1sdk.formats import Turn
 from j1sdk.judge import JudgeRewardModel
-from j1sdk.rewards import RewardStrategy
 from j1sdk.training.layout import decode, template_options
-from j1sdk.training.openrlhf.agent import Trajectory, agent_class, complete, log_probs
+from j1sdk.training.multitask import Assignment, Part, parts_of
+from j1sdk.training.openrlhf.agent import (
+    SHARE,
+    TERM,
+    Trajectory,
+    agent_class,
+    complete,
+    log_probs,
+)
 from j1sdk.training.openrlhf.siblings import MATE_SECONDS, Groups, Siblings
 from j1sdk.training.rollouts import Grader, Rollout
-from j1sdk.types import Completion, Judgment, JudgmentStatus, JudgmentTask, Presentation
+from j1sdk.types import Completion, Judgment, JudgmentStatus, Presentation
 
 if TYPE_CHECKING:
     from transformers import PreTrainedTokenizerBase
@@ -40,13 +47,13 @@ class Rolled(NamedTuple):
 
 
 class Group(Siblings[list[Judgment]]):
-    """The rollouts of one task."""
+    """The rollouts of one task, in one format."""
 
-    def __init__(self, judge: JudgeRewardModel, label: str) -> None:
-        self.task = JudgmentTask.model_validate_json(label)
-        super().__init__(f"task {self.task.id}")
-        self.shown = judge.presentations(self.task)
-        self._judge = judge
+    def __init__(self, parts: Sequence[Part], label: str) -> None:
+        told = Assignment.model_validate_json(label)
+        super().__init__(f"task {told.task.id}")
+        self.part, self.task = parts[told.part], told.task
+        self.shown = self.part.judge.presentations(self.task)
 
     def share(self, slot: int) -> list[Presentation]:
         """What a slot judges: its own presentation and, if it is the last, those nobody has.
@@ -64,7 +71,8 @@ class Group(Siblings[list[Judgment]]):
         return [judgment for slot in known for judgment in slot]
 
     def _missing(self, slot: int) -> Judgment:
-        deliberation = Deliberation(self._judge.format, self.shown[slot % len(self.shown)], ())
+        shown = self.shown[slot % len(self.shown)]
+        deliberation = Deliberation(self.part.judge.format, shown, ())
         deliberation.fail(EngineError("the rollout was late, or ended without a judgment"))
         return deliberation.judgment
 
@@ -72,11 +80,9 @@ class Group(Siblings[list[Judgment]]):
 class PairedExecutor:
     """Rolls out, judges and grades; `execute` is what OpenRLHF calls."""
 
-    def __init__(
-        self, judge: JudgeRewardModel, rewards: Sequence[RewardStrategy],
-        mate_seconds: float = MATE_SECONDS,
-    ) -> None:  # fmt: skip
-        self._judge, self._rewards, self._mate_seconds = judge, rewards, mate_seconds
+    def __init__(self, parts: Sequence[Part], mate_seconds: float = MATE_SECONDS) -> None:
+        self._parts, self._mate_seconds = parts, mate_seconds
+        self._logged = logged_keys(parts)
         self._groups = Groups[Group]()
 
     async def execute(
@@ -84,9 +90,10 @@ class PairedExecutor:
         llm_engine: Any, images: Any = None, **_: Any,
     ) -> dict[str, Any]:  # fmt: skip
         """One rollout as OpenRLHF wants it; its reward is there once its siblings are."""
-        writer = Writer(self._judge, hf_tokenizer, llm_engine, sampling_params, max_length)
-        begin = partial(Group, self._judge, label)
+        begin = partial(Group, self._parts, label)
         async with self._groups.join(sampling_params, begin) as (group, slot):
+            judge = group.part.judge
+            writer = Writer(judge, hf_tokenizer, llm_engine, sampling_params, max_length)
             rolled = [await writer.write(shown) for shown in group.share(slot)]
             group.publish(slot, [one.judgment for one in rolled])
             made = await group.judgments(self._mate_seconds)
@@ -98,29 +105,28 @@ class PairedExecutor:
 
     def grade(self, group: Group, judgments: Sequence[Judgment]) -> list[dict[str, float]]:
         """Per judgment its reward, the terms of it, and what the group has in common."""
-        by_term = {
-            reward.name: reward.grade(group.task, judgments, self._judge.format)
-            for reward in self._rewards
-        }
-        common = self._statistics(group, judgments)
-        weights = {reward.name: reward.weight for reward in self._rewards}
+        (judge, rewards, title), common = group.part, self._statistics(group, judgments)
+        by_term = [reward.grade(group.task, judgments, judge.format) for reward in rewards]
         graded = []
-        for place in range(len(judgments)):
-            terms = {name: float(values[place]) for name, values in by_term.items()}
-            total = sum(weights[name] * value for name, value in terms.items())
-            logged = {f"j1/reward/{name}": value for name, value in terms.items()}
-            graded.append({"j1/reward": total, **logged, **common})
+        for terms in zip(*by_term, strict=True):
+            values = list(zip(rewards, map(float, terms), strict=True))
+            total = sum(reward.weight * value for reward, value in values)
+            logged = {term_key(title, reward.name): value for reward, value in values}
+            graded.append(common | logged | {"j1/reward": total})
         return graded
 
     def _statistics(self, group: Group, judgments: Sequence[Judgment]) -> dict[str, float]:
         """Accuracy, flips, ties and failures of the group; the same keys every time."""
-        grader = Grader(self._judge.format, self._rewards, len(judgments))
+        part = group.part
+        grader = Grader(part.judge.format, part.rewards, len(judgments))
         by_place = {shown.order: shown for shown in group.shown}
         rollouts = [
             Rollout(0, by_place[judgment.order], Completion(text="")) for judgment in judgments
         ]
-        unknown = dict.fromkeys(logged_keys(self._judge.format), 0.0)
-        return unknown | grader.statistics(rollouts, judgments)
+        measured = grader.statistics(rollouts, judgments)
+        share = {SHARE + part.title: 1.0} if part.title else {}
+        known = {part.named(name): value for name, value in measured.items()}
+        return dict.fromkeys(self._logged, 0.0) | known | share
 
 
 class Writer:
@@ -193,10 +199,22 @@ class Draft:
         self._probs = None if self._probs is None or probs is None else self._probs + probs
 
 
-def logged_keys(format: JudgmentFormat) -> list[str]:
-    """What every rollout of this format logs of its group; a pointwise judge has no flips."""
-    rates = [name for name in RATES if format.arity > 1 or name != "verdict_flip_rate"]
-    return [f"judge/{name}" for name in (*rates, *(f"status/{one}" for one in JudgmentStatus))]
+def logged_keys(parts: Sequence[Part]) -> list[str]:
+    """What every rollout logs beside its reward, of every part; a pointwise judge has no flips."""
+    keys = []
+    for part in parts:
+        paired = part.judge.format.arity > 1
+        rates = [name for name in RATES if paired or name != "verdict_flip_rate"]
+        names = (*rates, *(f"status/{status}" for status in JudgmentStatus))
+        keys += [part.named(f"judge/{name}") for name in names]
+        keys += [term_key(part.title, reward.name) for reward in part.rewards]
+        keys += [SHARE + part.title] if part.title else []
+    return keys
+
+
+def term_key(title: str, reward: str) -> str:
+    """What a reward's term is logged by."""
+    return TERM + "/".join(filter(None, (title, reward)))
 
 
 def agent_executor(run_file: str | Path, base: type) -> type:
@@ -206,6 +224,7 @@ def agent_executor(run_file: str | Path, base: type) -> type:
         from j1sdk.config import read_run
 
         run = read_run(Path(run_file))
-        return PairedExecutor(run.judge, getattr(run.train, "rewards", ()))
+        formats = getattr(run.train, "multitask", ())
+        return PairedExecutor(parts_of(run.judge, formats, getattr(run.train, "rewards", ())))
 
     return agent_class(base, make)

@@ -16,8 +16,8 @@ from typing import TYPE_CHECKING, Any, NamedTuple, TypeVar
 from j1sdk.engines.chat import load_tokenizer
 from j1sdk.errors import ConfigError
 from j1sdk.files import write_text
-from j1sdk.judge import JudgeRewardModel
 from j1sdk.training.layout import Asker, fitting, fitting_tasks
+from j1sdk.training.multitask import Assignment, Part, check_alike
 from j1sdk.training.openrlhf.agent import AGENT
 from j1sdk.training.openrlhf.base import RUN
 from j1sdk.types import JudgmentTask
@@ -35,32 +35,35 @@ class Exported(NamedTuple):
 
     rows: Path
     executor: Path
-    tasks: int
+    total: int
+    """Rows."""
     presentations: int
-    """Of each task."""
+    """Of each row."""
     context: int
     """Tokens of prompt and completion together: the engine's, or as many as are needed."""
 
 
 def export(
-    judge: JudgeRewardModel, tasks: Sequence[JudgmentTask], folder: Path, drop_long: bool,
+    parts: Sequence[Part], tasks: Sequence[JudgmentTask], folder: Path, drop_long: bool,
     per_step: int,
 ) -> Exported:  # fmt: skip
     """Write rows and executor into the folder, where the run file is. Raises ConfigError."""
+    judge = parts[0].judge
     tokenizer = load_tokenizer(str(getattr(judge.engine, "model", "")))
-    asked, new = Asker(judge, tokenizer), judge.sampling.max_new_tokens
+    askers, new = [Asker(part.judge, tokenizer) for part in parts], judge.sampling.max_new_tokens
     context = getattr(judge.engine, "context", None)
-    kept = fitting_tasks(judge, asked, tasks, context - new if context else None, drop_long)
+    kept = fitting_tasks(askers, tasks, context - new if context else None, drop_long)
     if unknown := sum(task.preferred is None for task in kept):
         raise ConfigError(
             f"{unknown} of {len(kept)} tasks have no preferred response to learn from"
         )
     kept = of_whole_steps(kept, per_step)
+    check_alike(shown := [len(part.judge.presentations(kept[0])) for part in parts])
     rows, executor = folder / "rows.jsonl", folder / "executor.py"
-    write_lines(rows, [row(judge, task, asked) for task in kept])
+    write_lines(rows, made := [row(n, task, askers) for task in kept for n in range(len(parts))])
     write_text(executor, AGENT.format(module=EXECUTOR, run=str(folder.absolute() / RUN)))
-    needed = context or max(map(asked.longest, kept)) + new
-    return Exported(rows, executor, len(kept), len(judge.presentations(kept[0])), needed)
+    needed = context or max(asked.longest(task) for asked in askers for task in kept) + new
+    return Exported(rows, executor, len(made), shown[0], needed)
 
 
 def of_whole_steps(items: list[Item], per_step: int, what: str = "tasks") -> list[Item]:
@@ -73,11 +76,12 @@ def of_whole_steps(items: list[Item], per_step: int, what: str = "tasks") -> lis
     return items[: len(items) - left]
 
 
-def row(judge: JudgeRewardModel, task: JudgmentTask, asked: Asker) -> dict[str, str]:
+def row(part: int, task: JudgmentTask, askers: Sequence[Asker]) -> dict[str, str]:
     """A row: the first presentation's prompt, and the task for the executor to present."""
+    asked, told = askers[part], Assignment(part=part, task=task)
     return {
-        "input": asked.text(judge.presentations(task)[0]),
-        "label": task.model_dump_json(),  # a text: Arrow would merge the fields of objects
+        "input": asked.text(asked.judge.presentations(task)[0]),
+        "label": told.model_dump_json(),  # a text: Arrow would merge the fields of objects
         "datasource": task.subset or "judge",
     }
 

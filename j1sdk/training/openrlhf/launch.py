@@ -14,9 +14,12 @@ from pathlib import Path
 from typing import Any
 
 from j1sdk.errors import MissingExtraError, TrainingError
+from j1sdk.training.openrlhf.agent import SHARE, TERM
 
 Watch = Callable[[], None]
 LOOK_SECONDS, END_SECONDS, LAST_LINES = 5.0, 30.0, 15
+SMALLEST = 1e-6
+"""A share of the rows of a step; less is rounding."""
 NAMES = {
     "train/reward": "reward",
     "train/response_length": "completions/mean_length",
@@ -29,7 +32,6 @@ NAMES = {
     "train/acc": "accuracy/micro",
 }
 """What our reports call what OpenRLHF logs; `micro` is of a step's last rows alone."""
-TERM = "train/j1/reward/"
 COLOUR = re.compile(r"\x1b\[[\d;]*m")
 NO_REWARD = "Failed to fetch reward from remote RM:"
 FORWARDED = re.compile(r"\(\w+ pid=")
@@ -138,11 +140,28 @@ def history(tensorboard: Path) -> list[dict[str, Any]]:
         for tag in events.Tags()["scalars"]:
             for point in events.Scalars(tag):
                 steps[point.step][named(tag)] = point.value
-    return [{"step": step, **steps[step]} for step in sorted(steps)]
+    return [{"step": step, **by_format(steps[step])} for step in sorted(steps)]
 
 
 def named(tag: str) -> str:
     """Our name of what OpenRLHF logs."""
-    if tag.startswith(TERM):
-        return f"rewards/{tag.removeprefix(TERM)}/mean"
-    return NAMES.get(tag, tag.removeprefix("train/"))
+    own = tag.removeprefix("train/")
+    if own.startswith(TERM):
+        return f"rewards/{own.removeprefix(TERM)}/mean"
+    return NAMES.get(tag, own)
+
+
+def by_format(entry: dict[str, Any]) -> dict[str, Any]:
+    """A step with means over the rows of each format, where OpenRLHF has them over all rows.
+
+    That is where formats share a batch: a row logs 0 for what other formats' rows log.
+    """
+    titles = [key.removeprefix(SHARE) for key in entry if key.startswith(SHARE)]
+    shares = {title: entry[SHARE + title] for title in titles}
+    own, whole = 1 - sum(shares.values()), {}
+    for key, value in entry.items():
+        kind, *rest = key.split("/")
+        share = shares.get(rest[0], own) if kind in ("rewards", "judge") else 1.0
+        if share > SMALLEST:
+            whole[key] = value / share
+    return whole

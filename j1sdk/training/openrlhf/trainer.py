@@ -9,8 +9,10 @@ from typing import TYPE_CHECKING, ClassVar, Literal
 
 from pydantic import Field, SerializeAsAny
 
+from j1sdk.formats import JudgmentFormat
 from j1sdk.rewards import RewardStrategy
 from j1sdk.rewards.verdict_correctness import VerdictCorrectness
+from j1sdk.training.multitask import parts_of
 from j1sdk.training.openrlhf.base import OpenRLHFTrainer, Written, model_of
 from j1sdk.training.openrlhf.cluster import Cluster
 from j1sdk.training.openrlhf.flags import Sizes, Version, cluster_flags, grpo_flags
@@ -75,19 +77,21 @@ class OpenRLHF(RolloutTrainer):
     tasks_per_step: int = Field(default=64, ge=1)
     rollouts: int = Field(default=4, ge=1)
     """Completions per presentation."""
+    multitask: tuple[SerializeAsAny[JudgmentFormat], ...] = ()
+    """Formats trained with the judge's own, a row for each (`j1sdk.training.multitask`)."""
 
     def check(self, run: Run) -> None:
         super().check(run)
-        for reward in self.rewards:
-            reward.check(run.judge.format, run.judge.orders)
+        parts_of(run.judge, self.multitask, self.rewards)
 
     def write(self, run: Run, folder: Path, version: Version) -> Written:
         from j1sdk.training.openrlhf.export import export
 
+        parts = parts_of(run.judge, self.multitask, self.rewards)
         tasks = self.source(run).load()
-        made = export(run.judge, tasks, folder, self.drop_long, self.tasks_per_step)
+        made = export(parts, tasks, folder, self.drop_long, self.tasks_per_step)
         sizes = Sizes(
-            rows=self.tasks_per_step,
+            rows=self.tasks_per_step * len(parts),
             samples=self.rollouts * made.presentations,
             context=made.context,
             new=run.judge.sampling.max_new_tokens,
@@ -101,4 +105,4 @@ class OpenRLHF(RolloutTrainer):
             **grpo_flags(self, version, sizes),
             **cluster_flags(self.cluster, self.kl),
         }
-        return Written(flags, made.tasks * self.epochs // self.tasks_per_step)
+        return Written(flags, made.total * self.epochs // sizes.rows)
