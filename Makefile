@@ -9,8 +9,8 @@ STACK ?= .venv-stack
 PIP = $(VENV)/bin/pip install --quiet -c constraints.txt
 STACK_PIP = $(STACK)/bin/pip install --quiet --no-deps
 PLUGINS = $(wildcard plugins/*)
-# two processes, in the order of collection: tests/conftest.py says which files share one
-AT_ONCE = -n 2 --dist loadgroup --no-loadscope-reorder
+# two processes, in the order of collection: tests/support/lines.py says which files share one
+AT_ONCE = -n 2 --no-loadscope-reorder
 PROJECTS = pyproject.toml $(wildcard plugins/*/pyproject.toml)
 
 .PHONY: quickstart test test-stack lint install install-stack clean

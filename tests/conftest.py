@@ -14,6 +14,7 @@ from typing import Any
 
 import pytest
 from hypothesis import settings
+from lines import LONGEST
 
 settings.register_profile("patient", deadline=None)  # other work slows a machine down at times
 settings.load_profile("patient")
@@ -25,23 +26,16 @@ CHATML = (
 )
 
 
-LINES = (
-    {"test_openrlhf_learning", "test_openrlhf_policy"},
-    {"test_quickstart", "test_docs_data", "test_docs_scaling", "test_docs_training",
-     "test_examples", "test_readme"},
-)  # fmt: skip
-"""Files that one process runs, one after another, and first: they take the longest, or the memory
-of two, or share the finished quickstart."""
+@pytest.hookimpl(optionalhook=True)
+def pytest_xdist_make_scheduler(config: pytest.Config, log: Any) -> Any:
+    """Where there are several processes."""
+    from lines import LinesScheduling
+
+    return LinesScheduling(config, log)
 
 
-@pytest.hookimpl(tryfirst=True)  # xdist reads the marks in this hook
-def pytest_collection_modifyitems(config: pytest.Config, items: list[pytest.Item]) -> None:
-    """Where there are several processes, each file stays whole."""
-    if config.pluginmanager.hasplugin("xdist"):
-        for item in items:
-            line = next((line for line in LINES if item.path.stem in line), {item.path.stem})
-            item.add_marker(pytest.mark.xdist_group(min(line)))
-        items.sort(key=lambda item: not any(item.path.stem in line for line in LINES))
+def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:
+    items.sort(key=lambda item: item.path.stem not in LONGEST)
 
 
 @pytest.fixture(scope="session")

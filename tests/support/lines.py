@@ -1,0 +1,28 @@
+"""How tests are shared out to several processes: by whole files, and some files in one line.
+
+pytest-xdist has a mark for this, `xdist_group`, which pytest 9.2 does not let it read.
+"""
+
+from __future__ import annotations
+
+from pathlib import PurePosixPath
+
+from xdist.scheduler import LoadScopeScheduling
+
+LINES = (
+    ("test_openrlhf_learning", "test_openrlhf_policy"),
+    ("test_quickstart", "test_docs_data", "test_docs_scaling", "test_docs_training",
+     "test_examples", "test_readme"),
+)  # fmt: skip
+"""Each would take the memory of two, or shares the finished quickstart."""
+LONGEST = {name for line in LINES for name in line}
+"""Those begin first."""
+
+
+class LinesScheduling(LoadScopeScheduling):  # type: ignore[misc]
+    """A process runs a line to its end, and then takes the next."""
+
+    def _split_scope(self, nodeid: str) -> str:
+        """The line of a test: the first of its files."""
+        file = PurePosixPath(nodeid.split("::")[0]).stem
+        return next((line[0] for line in LINES if file in line), nodeid.split("::")[0])
