@@ -40,7 +40,7 @@ from j1sdk import (
 )
 from j1sdk.arithmetic.tasks import Arithmetic
 from j1sdk.background import run
-from j1sdk.data import Demonstration
+from j1sdk.data import Demonstration, JudgmentPreference
 from j1sdk.data.jsonl import JsonLines
 from j1sdk.errors import ConfigError, PluginError
 from j1sdk.formats.sections import conversation, follows
@@ -620,6 +620,32 @@ class Misleading(Pairs):
             yield example.model_copy(update={"answer": format.write((1.0, 0.0))})
 
 
+class Reversed(Pairs):
+    name = "reversed"
+
+    def preferences(self, format: JudgmentFormat, seed: int) -> Iterator[JudgmentPreference]:
+        for pair in super().preferences(format, seed):
+            yield pair.model_copy(update={"chosen": pair.rejected, "rejected": pair.chosen})
+
+
+class Indifferent(Pairs):
+    name = "indifferent"
+
+    def preferences(self, format: JudgmentFormat, seed: int) -> Iterator[JudgmentPreference]:
+        for pair in super().preferences(format, seed):
+            yield pair.model_copy(update={"rejected": pair.chosen})
+
+
+class Mumbling(Pairs):
+    """Rejects what is no judgment at all: that is fine."""
+
+    name = "mumbling"
+
+    def preferences(self, format: JudgmentFormat, seed: int) -> Iterator[JudgmentPreference]:
+        for pair in super().preferences(format, seed):
+            yield pair.model_copy(update={"rejected": "hm"})
+
+
 NAMED = "test_can_be_named_in_a_run_file"
 Broken = tuple[type[ComponentContract], Any, str, str]
 BROKEN: list[Broken] = [
@@ -794,6 +820,8 @@ BROKEN: list[Broken] = [
     (SourceContract, Repeating(), "test_gives_each_task_its_own_id", "used twice"),
     (SourceContract, Unlimited(), "test_respects_the_limit", "not the first task"),
     (SourceContract, Misleading(), "test_demonstrates_what_gold_says", "is wrong"),
+    (SourceContract, Reversed(), "test_prefers_what_gold_says", "preferred is wrong"),
+    (SourceContract, Indifferent(), "test_prefers_what_gold_says", "rejected is right"),
 ]
 
 
@@ -836,6 +864,7 @@ def test_every_check_has_something_that_it_catches(contract: type[ComponentContr
         (RewardContract, Correctness()),
         (RankingContract, RankingOf()),
         (SourceContract, Pairs()),
+        (SourceContract, Mumbling()),
     ],
     ids=lambda one: getattr(one, "name", ""),
 )

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from j1sdk.data import Source, gold_scores
+from j1sdk.errors import JudgmentError
 from j1sdk.formats.pairwise_verdict import PairwiseVerdict
 from j1sdk.testing.components import ComponentContract
 from j1sdk.types import JudgmentTask
@@ -36,3 +37,21 @@ class SourceContract(ComponentContract):
             if example.shown.task.preferred is not None:
                 gold = gold_scores(example.shown, form)
                 assert form.parse(example.answer) == gold, "a demonstration is wrong"
+
+    def test_prefers_what_gold_says(self) -> None:
+        form = PairwiseVerdict()
+        if any(task.preferred is None for task in self.component.load()):
+            return
+        for pair in self.component.preferences(form, seed=0):
+            if pair.shown.task.preferred is not None:
+                gold = gold_scores(pair.shown, form)
+                assert form.parse(pair.chosen) == gold, "what is preferred is wrong"
+                assert not says(form, pair.rejected, gold), "what is rejected is right"
+
+
+def says(form: PairwiseVerdict, text: str, scores: tuple[float, ...]) -> bool:
+    """Whether a text is a judgment with these scores; one that cannot be read is not."""
+    try:
+        return form.parse(text) == scores
+    except JudgmentError:
+        return False
