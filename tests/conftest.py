@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import asyncio
+import os
 import subprocess
 import sys
 from collections.abc import Awaitable, Callable, Iterator, Mapping
@@ -16,6 +17,7 @@ import pytest
 from hypothesis import settings
 from lines import LONGEST
 
+os.environ.pop("COLUMNS", None)  # pytest's readline tells xdist's processes that they are 80 wide
 settings.register_profile("patient", deadline=None)  # other work slows a machine down at times
 settings.load_profile("patient")
 
