@@ -13,6 +13,9 @@ PLUGINS = $(wildcard plugins/*)
 AT_ONCE = -n 2 --no-loadscope-reorder
 PROJECTS = pyproject.toml $(wildcard plugins/*/pyproject.toml)
 
+# two processes have two cores: more threads would only wait for each other
+test test-stack: export OMP_NUM_THREADS = 1
+
 .PHONY: quickstart test test-stack lint install install-stack clean
 
 quickstart: install

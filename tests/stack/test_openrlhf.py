@@ -134,27 +134,34 @@ def test_the_engine_computes_with_the_weights_that_are_trained(trained: Finished
     assert largest(series(trained, "vllm_kl")) < 5e-3
 
 
-def test_an_engine_with_old_weights_would_be_seen(hesitant: Path, tmp_path: Path) -> None:
-    run = run_of(hesitant)
-    with started(run, tmp_path / "out", J1_TEST_FORGETFUL_ENGINE="1") as command:
-        apart = series(finish(command), "vllm_kl")
-    assert abs(apart[0]) < 5e-3 and largest(apart[1:]) > 1e-2
+@pytest.fixture(scope="module")
+def forgetful(hesitant: Path, tmp_path_factory: pytest.TempPathFactory) -> Finished:
+    """Its engine keeps the weights it began with; and each of half the tasks has two rows."""
+    both = {"multitask": (Pointwise(),), "rewards": (FormatAdherence(),)}
+    run = run_of(hesitant, tasks_per_step=TASKS // 2, **both)
+    run = run.model_copy(update={"data": Arithmetic(limit=TASKS // 2 * STEPS)})
+    out = tmp_path_factory.mktemp("forgetful") / "out"
+    with started(run, out, J1_TEST_FORGETFUL_ENGINE="1") as command:
+        return finish(command)
 
 
-def test_two_formats_are_trained_in_one_model(hesitant: Path, tmp_path: Path) -> None:
+def test_an_engine_with_old_weights_would_be_seen(forgetful: Finished) -> None:
+    first, *later = series(forgetful, "vllm_kl")
+    assert abs(first) < 5e-3 and largest(later) > 1e-2
+
+
+def test_two_formats_are_trained_in_one_model(forgetful: Finished) -> None:
     """It knows one of them; of the other's answers none is valid."""
-    run = run_of(hesitant, multitask=(Pointwise(),), rewards=(FormatAdherence(),))
-    with started(run, tmp_path / "out") as command:
-        finished = finish(command)
-    assert series(finished, "step") == list(range(1, STEPS + 1))
-    assert set(series(finished, "rollout/num_samples")) == {2 * 2 * TASKS * ROLLOUTS}
-    shares = series(finished, "j1/share/pointwise")
-    assert 0.2 < min(shares) < max(shares) < 0.8 and fmean(shares) == pytest.approx(0.5)
-    for entry in finished.history:
-        share = entry["j1/share/pointwise"]
-        own, other = entry["judge/invalid_rate"], entry["judge/pointwise/invalid_rate"]
-        assert own < 0.9 < other <= 1 + 1e-5
-        assert entry["reward"] == pytest.approx((1 - own) * (1 - share) + (1 - other) * share)
+    assert series(forgetful, "step") == list(range(1, STEPS + 1))
+    assert set(series(forgetful, "rollout/num_samples")) == {2 * TASKS * ROLLOUTS}
+    shares = series(forgetful, "j1/share/pointwise")
+    assert min(shares) < 0.5 < max(shares) and fmean(shares) == pytest.approx(0.5)
+    for entry in forgetful.history:
+        share, term = entry["j1/share/pointwise"], "format-adherence/mean"
+        own, other = (entry.get(f"rewards/{part}{term}", 0.0) for part in ("", "pointwise/"))
+        assert entry["reward"] == pytest.approx((1 - share) * own + share * other, abs=1e-5)
+        assert entry.get("judge/pointwise/invalid_rate", 1.0) > 0.9
+    assert forgetful.history[-1]["judge/invalid_rate"] < 0.9
 
 
 def test_the_judge_opens_with_new_weights(trained: Finished, hesitant: Path) -> None:
