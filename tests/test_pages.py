@@ -36,6 +36,14 @@ def charts(history: Log) -> dict[str, Curves]:
     return {block.title: block for block in blocks if isinstance(block, Curves)}
 
 
+def test_formats_that_are_trained_together_are_judged_apart() -> None:
+    both = {**STEP, "judge/pointwise/accuracy": 0.8, "judge/pointwise/status/ok": 1.0}
+    drawn = charts([both])
+    assert drawn["How rollouts were judged"].series["accuracy"] == [(10, 0.6)]
+    assert drawn["How rollouts were judged (pointwise)"].series == {"accuracy": [(10, 0.8)]}
+    assert [title for title in charts(LOG) if "judged" in title] == ["How rollouts were judged"]
+
+
 def test_every_reward_is_a_curve_beside_their_weighted_sum() -> None:
     reward = charts(LOG)["Reward"]
     assert reward.series == {

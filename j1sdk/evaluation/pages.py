@@ -62,8 +62,7 @@ def training_blocks(history: Log) -> list[Block]:
     charts = [
         curves("Reward", "mean reward", history,
                {"reward": "weighted sum"} | {key: _term(key) for key in terms}),
-        curves("How rollouts were judged", "share", history,
-               {f"judge/{key}": label for key, label in RATES.items()}),
+        *(rates(history, title) for title in ("", *_titles(history))),
         curves("Responses without a score", "share", history, {"j1/unscored": "unscored"}),
         curves("Preferences", "share", history, {"rewards/accuracies": "chosen gained more"}),
         curves("What preferences gained", "implicit reward", history, GAINS),
@@ -72,6 +71,19 @@ def training_blocks(history: Log) -> list[Block]:
         curves("Entropy", "nats per token", history, {"entropy": "entropy"}),
     ]  # fmt: skip
     return [chart for chart in charts if chart.series]
+
+
+def rates(history: Log, title: str) -> Curves:
+    """How the rollouts of a format were judged; the judge's own format has no title."""
+    behind, place = (f" ({title})", f"{title}/") if title else ("", "")
+    names = {f"judge/{place}{key}": label for key, label in RATES.items()}
+    return curves(f"How rollouts were judged{behind}", "share", history, names)
+
+
+def _titles(history: Log) -> list[str]:
+    """The formats that were trained beside the judge's own."""
+    told = {tuple(key.split("/")) for entry in history for key in entry}
+    return sorted(key[1] for key in told if (key[0], key[2:]) == ("judge", ("accuracy",)))
 
 
 def _is_term(key: str) -> bool:

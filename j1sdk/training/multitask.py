@@ -35,10 +35,10 @@ class Part(NamedTuple):
     title: str = ""
     """The format's name, where it is not the judge's own."""
 
-    def named(self, metric: str) -> str:
-        """A metric's name in the log: `judge/accuracy`, `judge/pointwise/accuracy`."""
-        kind, _, rest = metric.partition("/")
-        return f"{kind}/{self.title}/{rest}" if self.title else metric
+    def named(self, metric: str, kind: str = "judge/") -> str:
+        """A metric in the log, behind its kind: `judge/accuracy`, or `judge/pointwise/accuracy`."""
+        own = metric.removeprefix(kind)
+        return f"{kind}{self.title}/{own}" if self.title else kind + own
 
 
 class Assignment(Value):

@@ -14,7 +14,7 @@ from typing import Any
 
 import pytest
 from biased_judge import biased_judge, fingerprint
-from openrlhf_runs import Finished, finish, series, started
+from openrlhf_runs import Finished, finish, moved, series, started, weights
 
 from j1sdk import JudgeRewardModel, PairwiseVerdict, Sampling, Source, Transformers
 from j1sdk.arithmetic.tasks import Arithmetic
@@ -147,25 +147,14 @@ def test_every_rollout_of_both_orders_is_trained_on(
 
 
 @pytest.mark.parametrize("name", [LABELS, TOSSES, AT_ONCE])
-def test_rewards_are_logged_and_weights_moved(
-    name: str, runs: dict[str, Finished], biased: JudgeRewardModel
-) -> None:
+def test_rewards_are_logged_and_weights_moved(name: str, runs: dict[str, Finished]) -> None:
     run = runs[name]
     rewards = series(run, "rewards/verdict-correctness/mean")
     assert rewards == pytest.approx(series(run, "reward"))
     assert all(0 <= reward <= 1 for reward in rewards) and any(rewards)
     assert all(map(math.isfinite, series(run, "loss")))
-    before, after = weights_of(biased), weights_of(JudgeRewardModel.load(run.out / "judge"))
-    assert before.keys() == after.keys()
-    assert all(tensor.isfinite().all() for tensor in after.values())
-    assert sum(not before[name].equal(after[name]) for name in before) > len(before) * 0.8
-
-
-def weights_of(judge: JudgeRewardModel) -> dict[str, Any]:
-    from safetensors.torch import load_file
-
-    assert isinstance(judge.engine, Transformers)
-    return dict(load_file(Path(judge.engine.model) / "model.safetensors"))
+    before, after = weights(biased_judge()), weights(run.out / "judge")
+    assert before.keys() == after.keys() and moved(before, after) > len(before) * 0.8
 
 
 @pytest.mark.parametrize("name", [LABELS, TOSSES])

@@ -110,5 +110,20 @@ def finish(command: Command, seconds: float = 400) -> Finished:
     return Finished(status, command.said, command.out, command.history, command.processes())
 
 
+def weights(folder: Path) -> dict[str, Any]:
+    """What a model is made of; every number in it is one."""
+    import torch
+    from safetensors.torch import load_file
+
+    found = dict(load_file(folder / "model.safetensors"))
+    assert all(torch.isfinite(tensor).all() for tensor in found.values())
+    return found
+
+
+def moved(before: dict[str, Any], after: dict[str, Any]) -> int:
+    """How many of the tensors that both have are not what they were."""
+    return sum(not before[name].equal(after[name]) for name in before.keys() & after.keys())
+
+
 def series(finished: Finished, name: str) -> list[float]:
     return [entry[name] for entry in finished.history]

@@ -105,13 +105,13 @@ class PairedExecutor:
 
     def grade(self, group: Group, judgments: Sequence[Judgment]) -> list[dict[str, float]]:
         """Per judgment its reward, the terms of it, and what the group has in common."""
-        (judge, rewards, title), common = group.part, self._statistics(group, judgments)
-        by_term = [reward.grade(group.task, judgments, judge.format) for reward in rewards]
+        part, common = group.part, self._statistics(group, judgments)
+        by_term = [one.grade(group.task, judgments, part.judge.format) for one in part.rewards]
         graded = []
         for terms in zip(*by_term, strict=True):
-            values = list(zip(rewards, map(float, terms), strict=True))
+            values = list(zip(part.rewards, map(float, terms), strict=True))
             total = sum(reward.weight * value for reward, value in values)
-            logged = {term_key(title, reward.name): value for reward, value in values}
+            logged = {part.named(reward.name, TERM): value for reward, value in values}
             graded.append(common | logged | {"j1/reward": total})
         return graded
 
@@ -206,15 +206,10 @@ def logged_keys(parts: Sequence[Part]) -> list[str]:
         paired = part.judge.format.arity > 1
         rates = [name for name in RATES if paired or name != "verdict_flip_rate"]
         names = (*rates, *(f"status/{status}" for status in JudgmentStatus))
-        keys += [part.named(f"judge/{name}") for name in names]
-        keys += [term_key(part.title, reward.name) for reward in part.rewards]
+        keys += [part.named(name) for name in names]
+        keys += [part.named(reward.name, TERM) for reward in part.rewards]
         keys += [SHARE + part.title] if part.title else []
     return keys
-
-
-def term_key(title: str, reward: str) -> str:
-    """What a reward's term is logged by."""
-    return TERM + "/".join(filter(None, (title, reward)))
 
 
 def agent_executor(run_file: str | Path, base: type) -> type:
