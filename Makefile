@@ -37,7 +37,7 @@ install: $(VENV)/.installed
 $(VENV)/.installed: constraints.txt $(PROJECTS)
 	test -x $(VENV)/bin/python || $(PYTHON) -m venv $(VENV)
 	$(PIP) torch==2.13.0
-	$(PIP) -e '.[all,test]' $(addprefix -e ./,$(PLUGINS))
+	$(PIP) --config-settings editable_mode=compat -e '.[all,test]' $(addprefix -e ./,$(PLUGINS))
 	touch $@
 
 install-stack: $(STACK)/.installed
@@ -46,7 +46,7 @@ $(STACK)/.installed: requirements-stack.txt $(PROJECTS)
 	test -x $(STACK)/bin/python || $(PYTHON) -m venv $(STACK)
 	$(STACK)/bin/pip install --quiet -c requirements-stack.txt torch==2.13.0
 	DS_BUILD_OPS=0 DS_ACCELERATOR=cpu $(STACK_PIP) --use-pep517 -r requirements-stack.txt
-	$(STACK_PIP) -e . $(addprefix -e ./,$(PLUGINS))
+	$(STACK_PIP) --config-settings editable_mode=compat -e . $(addprefix -e ./,$(PLUGINS))
 	touch $@
 
 clean:

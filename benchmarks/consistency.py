@@ -23,20 +23,20 @@ from statistics import fmean, stdev
 from typing import Any, Literal, NamedTuple
 
 import torch
+from j1sdk_quickstart.quickstart import Announce, Quickstart, Sizes
+from j1sdk_quickstart.tasks import Arithmetic
 from pydantic import TypeAdapter
 from recording import Row, parser, record
 
 from j1sdk import JudgeResult, JudgeRewardModel, JudgmentTask, RewardStrategy, Transformers
-from j1sdk.arithmetic.quickstart import Announce, Quickstart, Sizes
-from j1sdk.arithmetic.tasks import Arithmetic
 from j1sdk.cli.console import progress_bars, quiet_libraries
-from j1sdk.config import Run
 from j1sdk.data.jsonl import JsonLines
-from j1sdk.evaluation.charts import Curves
 from j1sdk.evaluation.metrics import BY_ORDER, Metrics, Rate, measure
 from j1sdk.files import write_text
+from j1sdk.report.charts import Curves
 from j1sdk.rewards.verdict_consistency import VerdictConsistency
 from j1sdk.rewards.verdict_correctness import VerdictCorrectness
+from j1sdk.run import Run
 from j1sdk.training.trl import Grpo
 
 WORK = Path(__file__).parents[1] / ".cache" / "consistency"

@@ -12,8 +12,8 @@ from datetime import date
 from pathlib import Path
 from typing import Any
 
-from j1sdk.config import versions
 from j1sdk.files import write_text
+from j1sdk.runfile import versions
 
 RESULTS = Path(__file__).parent / "results"
 Row = Mapping[str, Any]

@@ -46,7 +46,7 @@ def serve(arm: str, latency: float) -> None:
 
 def serve_judge(latency: float) -> None:
     from j1sdk import JudgeRewardModel, Pointwise, Scripted
-    from j1sdk.serving.server import Serve, open_server
+    from j1sdk.server import Serve, open_server
 
     text = Pointwise().write((7.5,), "It explains scattering, and says why violet loses. " * 8)
     engine = Scripted(script=lambda asked, sampling: text, latency=latency)

@@ -7,14 +7,17 @@ Fields are options, methods are behaviour, and `name` is how a run file asks for
     format = { name = "pairwise-verdict", thinking = "plan" }  # TOML
     format = "pairwise-verdict"                               # TOML, default options
 
-A field typed with a kind's abstract class accepts all three, if the validation context carries
-a catalogue (`j1sdk.config` passes the plugin host). Dumping writes the second form.
+A field typed with a kind's abstract class accepts all three, if the validation context is a
+`Context` (`j1sdk.runfile` makes it). Dumping writes the second form, with all options of the
+class that is really there. Options typed `Path` or `ModelName` are relative to the run file.
 """
 
 from __future__ import annotations
 
+from collections.abc import Mapping
 from inspect import isabstract
-from typing import Any, ClassVar, Protocol, Self
+from pathlib import Path
+from typing import Annotated, Any, ClassVar, NamedTuple, Protocol, Self, get_args
 
 from pydantic import (
     BaseModel,
@@ -30,12 +33,33 @@ from pydantic import (
 from j1sdk.errors import did_you_mean
 
 
-class Catalogue(Protocol):
+class Finder(Protocol):
     """Whatever can find a component class by its kind and name."""
 
     def find(self, kind: str, name: str) -> type[Component]:
         """Raise ConfigError, with the near misses, where there is none."""
         ...
+
+
+class Context(NamedTuple):
+    """What validating a run file needs beside the mapping itself."""
+
+    catalogue: Finder
+    folder: Path | None = None
+    """Where relative paths begin: the folder of the run file."""
+
+    def find(self, kind: str, name: str) -> type[Component]:
+        """As the catalogue does."""
+        return self.catalogue.find(kind, name)
+
+
+class _IsModel:
+    """Marks a text that names a model."""
+
+
+ModelName = Annotated[str, _IsModel()]
+"""A model: a folder, or a name to be downloaded. A text that begins with a dot, or is a folder
+beside the run file, is a folder."""
 
 
 class Value(BaseModel):
@@ -45,12 +69,48 @@ class Value(BaseModel):
 
     @model_validator(mode="before")
     @classmethod
-    def _refuse_unknown(cls, data: Any) -> Any:
-        """Say which known field was meant, which pydantic's own message does not."""
-        if isinstance(data, dict) and (unknown := set(data) - set(cls.model_fields)):
+    def _read_mapping(cls, data: Any, info: ValidationInfo) -> Any:
+        """Refuse unknown keys by saying which was meant; take relative paths from the folder."""
+        if not isinstance(data, dict):
+            return data
+        if unknown := set(data) - set(cls.model_fields):
             key = sorted(map(str, unknown))[0]
             raise ValueError(f"unknown key {key!r}{did_you_mean(key, cls.model_fields)}")
-        return data
+        folder = getattr(info.context, "folder", None)
+        return data if folder is None else _relocated(cls, data, folder)
+
+
+def _relocated(cls: type[BaseModel], data: dict[str, Any], folder: Path) -> dict[str, Any]:
+    """The mapping with the paths among its options taken from the folder."""
+    moved = dict(data)
+    for name in data.keys() & cls.model_fields.keys():
+        field = cls.model_fields[name]
+        if any(isinstance(mark, _IsModel) for mark in _parts((field.annotation, *field.metadata))):
+            moved[name] = _model_at(folder, data[name])
+        elif Path in _parts(field.annotation):
+            moved[name] = _path_at(folder, data[name])
+    return moved
+
+
+def _parts(annotation: Any) -> list[Any]:
+    """A type and all that it is made of."""
+    inner = annotation if isinstance(annotation, tuple) else get_args(annotation)
+    inner = (*inner, *getattr(annotation, "__metadata__", ()))
+    return [annotation, *(part for one in inner for part in _parts(one))]
+
+
+def _path_at(folder: Path, value: Any) -> Any:
+    if isinstance(value, (list, tuple)):
+        return [_path_at(folder, item) for item in value]
+    if isinstance(value, Mapping):
+        return {key: _path_at(folder, item) for key, item in value.items()}
+    return str(folder / value) if isinstance(value, str) else value
+
+
+def _model_at(folder: Path, value: Any) -> Any:
+    if not isinstance(value, str) or not (value.startswith(".") or (folder / value).is_dir()):
+        return value
+    return str(folder / value)
 
 
 class Component(Value):
@@ -79,8 +139,8 @@ class Component(Value):
             raise ValueError(
                 f"{options['name']!r} is a name; outside a run file pass the object itself"
             )
-        found = info.context.find(cls.kind, options["name"])
-        built = found.model_validate(rest, context=info.context)
+        named = info.context.find(cls.kind, options["name"])
+        built = named.model_validate(rest, context=info.context)
         if not isinstance(built, cls):
             raise ValueError(f"{options['name']!r} is no {cls.__name__}")
         return built
@@ -89,4 +149,17 @@ class Component(Value):
     def _with_name(
         self, handler: SerializerFunctionWrapHandler, info: SerializationInfo
     ) -> dict[str, Any]:
-        return {"name": self.name, **handler(self)}
+        """Its name and options: those of its own class, whatever a field is declared as."""
+        options = handler(self)
+        if _is_partial(self, options, info):
+            dumped: dict[str, Any] = self.__pydantic_serializer__.to_python(self, mode=info.mode)
+            return dumped
+        return {"name": self.name, **options}
+
+
+def _is_partial(component: Component, options: Mapping[str, Any], info: SerializationInfo) -> bool:
+    """Whether only the options of an abstract class were written, without anybody's asking."""
+    if info.include or info.exclude or info.exclude_none or info.exclude_unset:
+        return False
+    shown = {name for name, field in type(component).model_fields.items() if not field.exclude}
+    return not shown <= options.keys() and not info.exclude_defaults

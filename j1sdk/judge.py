@@ -17,16 +17,19 @@ from pathlib import Path
 from statistics import fmean
 from typing import TYPE_CHECKING, Any, Literal, Self
 
-from pydantic import Field, SerializeAsAny, model_validator
+from pydantic import Field, model_validator
 
+from j1sdk.adapters import Unscored, reward_function
 from j1sdk.background import run
 from j1sdk.component import Value
 from j1sdk.deliberation import deliberate
 from j1sdk.engines import Engine
 from j1sdk.errors import ConfigError
+from j1sdk.files import write_text
 from j1sdk.formats import JudgmentFormat
 from j1sdk.rankings import Ranking, wins
 from j1sdk.rankings.round_robin import RoundRobin
+from j1sdk.runfile import HERE, RUN_FILE, dump, read_value, versions
 from j1sdk.scaling import Samples, Scaling
 from j1sdk.scaling.single import Single
 from j1sdk.types import (
@@ -42,8 +45,6 @@ from j1sdk.types import (
 
 if TYPE_CHECKING:
     from collections.abc import Callable
-
-    from j1sdk.serving import Unscored
 
 
 class RankedResponses(Value):
@@ -67,12 +68,12 @@ class RankedResponses(Value):
 class JudgeRewardModel(Value):
     """A judge that scores, compares and ranks responses."""
 
-    format: SerializeAsAny[JudgmentFormat]
-    engine: SerializeAsAny[Engine]
+    format: JudgmentFormat
+    engine: Engine
     orders: Literal["both", "first"] = "both"
     """`first` shows each pair once, in the order given: half the cost, and position bias stays."""
-    scaling: SerializeAsAny[Scaling] = Field(default_factory=Single)
-    ranking: SerializeAsAny[Ranking] = Field(default_factory=RoundRobin)
+    scaling: Scaling = Field(default_factory=Single)
+    ranking: Ranking = Field(default_factory=RoundRobin)
     sampling: Sampling = Sampling()
 
     @model_validator(mode="after")
@@ -187,23 +188,37 @@ class JudgeRewardModel(Value):
     def as_reward_function(
         self, framework: Literal["trl"], unscored: Unscored = "none", **options: Any
     ) -> Callable[..., Any]:
-        """This judge as what a framework takes for a reward; options in `j1sdk.serving`."""
-        from j1sdk.serving import reward_function
-
+        """This judge as what a framework takes for a reward; options in `j1sdk.adapters`."""
         return reward_function(self, framework, unscored=unscored, **options)
 
     @classmethod
     def load(cls, directory: str | Path, **changes: Any) -> JudgeRewardModel:
         """Open a directory that `save` or a training run wrote; `changes` replace fields."""
-        from j1sdk.config import load_judge
-
-        return load_judge(Path(directory), **changes)
+        folder = Path(directory)
+        if not (folder / RUN_FILE).is_file():
+            raise ConfigError(
+                f"{folder} is not a saved judge: it has no {RUN_FILE}. For a plain model, build"
+                " JudgeRewardModel(format=..., engine=Transformers(model=...))"
+            )
+        judge = read_value(cls, folder / RUN_FILE, table="judge")
+        return cls(**{**dict(judge), **changes})
 
     def save(self, directory: str | Path) -> None:
-        """Write weights, tokenizer and run file, so that `load` opens the directory."""
-        from j1sdk.config import save_judge
+        """Write weights, tokenizer and run file, so that `load` opens the directory.
 
-        save_judge(self, Path(directory))
+        The run file comes last: a folder that was only half written has none.
+        """
+        saved = self.save_weights(Path(directory))
+        record = {"judge": saved.model_dump(mode="json"), "made_with": versions()}
+        write_text(Path(directory) / RUN_FILE, dump(record))
+
+    def save_weights(self, folder: Path) -> Self:
+        """Write weights and tokenizer; returns the judge as that folder's run file describes it."""
+        folder.mkdir(parents=True, exist_ok=True)
+        engine = self.engine.save(folder)
+        if getattr(engine, "model", None) == str(folder):
+            engine = engine.model_copy(update={"model": HERE})
+        return self.model_copy(update={"engine": engine})
 
     async def _judge_task(self, task: JudgmentTask) -> JudgeResult:
         judgments = await asyncio.gather(*map(self.present_async, self.presentations(task)))

@@ -7,7 +7,6 @@ from collections.abc import Callable, Iterable, Sequence
 from pathlib import Path
 
 from j1sdk.background import run
-from j1sdk.config import Run, dump_run
 from j1sdk.data.recorded import JUDGMENTS_FILE, Key, read_judgments
 from j1sdk.deliberation import question
 from j1sdk.errors import ConfigError
@@ -18,6 +17,7 @@ from j1sdk.evaluation.readings import reread
 from j1sdk.evaluation.records import records_of
 from j1sdk.files import append_lines, write_text
 from j1sdk.judge import JudgeRewardModel, result_of
+from j1sdk.run import Run, dump_run
 from j1sdk.types import JudgeResult, Judgment, JudgmentTask, Presentation
 
 METRICS_FILE, RECORD_FILE = "metrics.json", "run.toml"

@@ -11,6 +11,7 @@ from pathlib import Path
 from typing import Any
 
 import pytest
+from j1sdk_quickstart.tasks import Arithmetic
 from safetensors.torch import load_file
 
 from j1sdk import (
@@ -22,7 +23,6 @@ from j1sdk import (
     PairwiseVerdict,
     Transformers,
 )
-from j1sdk.arithmetic.tasks import Arithmetic
 from j1sdk.data.jsonl import JsonLines
 from j1sdk.judge import result_of
 

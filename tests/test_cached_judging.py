@@ -17,7 +17,6 @@ from typing import Any
 
 import pytest
 from asking import ask
-from pydantic import SerializeAsAny
 
 import j1sdk
 from j1sdk import (
@@ -33,9 +32,9 @@ from j1sdk import (
     Transformers,
 )
 from j1sdk.background import run
-from j1sdk.config import dump_run, read_run
 from j1sdk.data.recorded import JUDGMENTS_FILE
 from j1sdk.judging import METRICS_FILE
+from j1sdk.run import dump_run, read_run
 from j1sdk.scaling.meta_judge import MetaJudge
 
 PLUGIN = '''
@@ -253,7 +252,7 @@ class Panel(Engine):
     """An engine around others: only the first is asked."""
 
     name = "panel"
-    engines: tuple[SerializeAsAny[Engine], ...]
+    engines: tuple[Engine, ...]
 
     async def complete(self, conversation: Conversation, sampling: Sampling) -> Completion:
         return await self.engines[0].complete(conversation, sampling)

@@ -14,6 +14,7 @@ from typing import Any
 import click
 import pytest
 from click.testing import CliRunner, Result
+from j1sdk_quickstart.tasks import Arithmetic
 
 from j1sdk import (
     ConfigError,
@@ -22,9 +23,8 @@ from j1sdk import (
     Sampling,
     Scripted,
     Transformers,
-    builtins,
 )
-from j1sdk.arithmetic.tasks import Arithmetic
+from j1sdk.catalogue import catalogue
 from j1sdk.cli import j1
 from j1sdk.cli.train import as_trainer
 from j1sdk.errors import J1Error
@@ -102,9 +102,9 @@ def install(folder: Path, source: str, name: str = "j1-extra") -> Path:
 
 
 class TestHelp:
-    @pytest.mark.parametrize("command", builtins.commands(), ids=lambda command: command.name)
-    def test_every_option_of_a_command_is_explained(self, command: click.Command) -> None:
-        result = invoke(command.name, "--help")
+    @pytest.mark.parametrize("name", catalogue().names("commands"))
+    def test_every_option_of_a_command_is_explained(self, name: str) -> None:
+        command, result = catalogue().command(name), invoke(name, "--help")
         assert result.exit_code == 0
         assert str(command.help).split(".")[0].split("\n")[0][:40] in result.output
         options = [one for one in command.params if isinstance(one, click.Option)]
@@ -114,7 +114,7 @@ class TestHelp:
 
     def test_help_lists_every_command(self) -> None:
         text = invoke("--help").output
-        assert all(f"\n  {command.name} " in text for command in builtins.commands())
+        assert all(f"\n  {name} " in text for name in catalogue().names("commands"))
 
     def test_the_version_is_told(self) -> None:
         assert "0.1.0" in invoke("--version").output

@@ -3,7 +3,7 @@ from __future__ import annotations
 from typing import Any
 
 import pytest
-from pydantic import SerializeAsAny, ValidationError
+from pydantic import ValidationError
 
 from j1sdk.component import Component, Value
 from j1sdk.errors import ConfigError, did_you_mean
@@ -28,7 +28,7 @@ class Stone(Component):
 
 
 class Basket(Value):
-    first: SerializeAsAny[Fruit]
+    first: Fruit
 
 
 class Shelf:

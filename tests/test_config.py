@@ -12,6 +12,7 @@ import j1sdk_budget_forcing
 import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
+from j1sdk_quickstart.tasks import Arithmetic
 
 from j1sdk import (
     ConfigError,
@@ -27,14 +28,13 @@ from j1sdk import (
     Source,
     Transformers,
     builtins,
-    config,
 )
-from j1sdk.arithmetic.tasks import Arithmetic
-from j1sdk.config import RUN_FILE, Run, build_run, dump_run, open_run, read_run, save_judge
+from j1sdk.catalogue import Catalogue
 from j1sdk.data.jsonl import JsonLines
-from j1sdk.host import Host
 from j1sdk.rewards.verdict_consistency import VerdictConsistency
 from j1sdk.rewards.verdict_correctness import VerdictCorrectness
+from j1sdk.run import Run, build_run, dump_run, open_run, read_run, save_judge
+from j1sdk.runfile import RUN_FILE
 from j1sdk.training import Trainer
 from j1sdk.training.chain import Chain
 from j1sdk.training.openrlhf.trainer import OpenRLHF
@@ -91,7 +91,7 @@ def test_a_component_is_its_name_or_a_table(run_file: Path, text: str) -> None:
     "inner", ['"pairwise-scores"', '{ name = "pairwise-scores", high = 5.0 }', '"pairwise-verdict"']
 )
 def test_a_plugins_format_wraps_another_by_name(run_file: Path, inner: str) -> None:
-    catalogue = Host.of(builtins, j1sdk_budget_forcing)
+    catalogue = Catalogue.of(builtins, j1sdk_budget_forcing)
     text = with_format(f'{{ name = "budget-forcing", rounds = 3, format = {inner} }}')
     run = read_run(described(run_file, text), catalogue)
     wrapped = tomllib.loads(f"format = {inner}")["format"]
@@ -100,7 +100,7 @@ def test_a_plugins_format_wraps_another_by_name(run_file: Path, inner: str) -> N
     ).format
     assert isinstance(run.judge.format, j1sdk_budget_forcing.BudgetForcing)
     assert run.judge.format.format == expected and run.judge.format.rounds == 3
-    assert build_run(tomllib.loads(dump_run(run)), catalogue=catalogue) == run
+    assert build_run(tomllib.loads(dump_run(run)), known=catalogue) == run
 
 
 REFUSED = {

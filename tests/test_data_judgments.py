@@ -10,7 +10,6 @@ from typing import Any
 
 import pytest
 
-from j1sdk.config import build_run, dump_run, read_run
 from j1sdk.data import Demonstration
 from j1sdk.data.jsonl import JsonLines
 from j1sdk.data.judgments import Judgments
@@ -23,6 +22,7 @@ from j1sdk.formats.pairwise_verdict import PairwiseVerdict
 from j1sdk.formats.pointwise import Pointwise
 from j1sdk.judge import JudgeRewardModel
 from j1sdk.judging import judge_to_folder
+from j1sdk.run import build_run, dump_run, read_run
 from j1sdk.scaling.vote import Vote
 from j1sdk.types import Judgment, JudgmentStatus, JudgmentTask, Message, Sampling
 

@@ -12,15 +12,14 @@ import pytest
 import tomli_w
 from benchmark_results import write
 from click.testing import CliRunner
+from j1sdk_data.builders.constraints import ConstraintChecks
+from j1sdk_data.builders.followbench import FollowBenchPairs
+from j1sdk_data.building import read_build
 
 from j1sdk import JudgeRewardModel, PairwiseVerdict, Scripted
-from j1sdk.building import read_build
+from j1sdk.catalogue import catalogue
 from j1sdk.cli import j1
-from j1sdk.config import save_judge
-from j1sdk.data.builders.constraints import ConstraintChecks
-from j1sdk.data.builders.followbench import FollowBenchPairs
 from j1sdk.evaluation.benchmarks import Benchmark
-from j1sdk.host import host
 
 PAGE = (Path(__file__).parents[1] / "docs" / "benchmarks.md").read_text(encoding="utf-8")
 ROWS = {
@@ -32,13 +31,13 @@ COMMANDS = [shlex.split(line) for line in re.findall(r"^    (j1 .*)$", PAGE, re.
 
 
 def benchmark(name: str) -> Benchmark:
-    found = host().find("benchmarks", name)
+    found = catalogue().find("benchmarks", name)
     assert issubclass(found, Benchmark)
     return found()
 
 
 def test_every_benchmark_is_in_the_table() -> None:
-    assert set(ROWS) == set(host().names("benchmarks"))
+    assert set(ROWS) == set(catalogue().names("benchmarks"))
 
 
 @pytest.mark.parametrize("name", ROWS)
@@ -72,7 +71,7 @@ def test_its_pairs_are_built_and_judged(tmp_path: Path, monkeypatch: pytest.Monk
     Path("followbench.toml").write_text(tomli_w.dumps({"builder": described}), encoding="utf-8")
     form = PairwiseVerdict()
     engine = Scripted(answers=(form.write((1.0, 0.0)), form.write((0.0, 1.0))) * 9)
-    save_judge(JudgeRewardModel(format=form, engine=engine), Path("runs/my-judge"))
+    JudgeRewardModel(format=form, engine=engine).save("runs/my-judge")
     prompt = {
         "id": 1, "domain": "chat", "prompt": "?",
         "chosen": ["a", "b", "c"], "rejected": ["d", "e", "f"],
@@ -99,5 +98,5 @@ def test_its_build_file_is_accepted(tmp_path: Path) -> None:
 def test_the_options_it_names_are_options() -> None:
     (setting,) = re.findall(r'--set "(.*?)"', PAGE)
     name, _, value = setting.partition("=")
-    known = host().find("benchmarks", "rm-bench").model_validate({name: value})
+    known = catalogue().find("benchmarks", "rm-bench").model_validate({name: value})
     assert known.model_dump()[name] == value

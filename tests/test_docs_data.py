@@ -12,12 +12,12 @@ from pathlib import Path
 
 import pytest
 from click.testing import CliRunner
+from j1sdk_data.building import Build, Counts
+from j1sdk_data.quality import DataQuality
 
-from j1sdk.building import Build, Counts
+from j1sdk.catalogue import catalogue
 from j1sdk.cli import j1
-from j1sdk.config import validate
-from j1sdk.data.quality import DataQuality
-from j1sdk.host import host
+from j1sdk.runfile import validate
 
 ROOT = Path(__file__).parents[1]
 PAGE = (ROOT / "docs" / "data.md").read_text(encoding="utf-8")
@@ -35,7 +35,7 @@ def test_the_build_files_are_accepted(number: int) -> None:
 
 
 def test_every_builder_is_in_the_table() -> None:
-    assert set(host().names("builders")) <= set(re.findall(r"^\| `([a-z-]+)` \|", PAGE, re.M))
+    assert set(catalogue().names("builders")) <= set(re.findall(r"^\| `([a-z-]+)` \|", PAGE, re.M))
 
 
 @pytest.mark.parametrize("command", COMMANDS, ids=" ".join)

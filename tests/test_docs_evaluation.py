@@ -11,14 +11,14 @@ from pathlib import Path
 
 import pytest
 from click.testing import CliRunner
+from j1sdk_benchmarks.judgebench import JudgeBench
 
 from j1sdk import JudgeRewardModel, PairwiseVerdict, Scripted
+from j1sdk.catalogue import catalogue
 from j1sdk.cli import j1
-from j1sdk.evaluation.benchmarks.judgebench import JudgeBench
 from j1sdk.evaluation.bootstrap import REPLICATES
 from j1sdk.evaluation.evaluations import Evaluated
 from j1sdk.evaluation.records import Record
-from j1sdk.host import host
 
 ROOT = Path(__file__).parents[1]
 PAGE = (ROOT / "docs" / "evaluation.md").read_text(encoding="utf-8")
@@ -72,7 +72,7 @@ def test_the_commands_do_what_the_page_says(home: Path) -> None:
     page = (home / "runs/compared/report.html").read_text(encoding="utf-8")
     assert "Tasks on which the runs differ" not in page, "neither is right in both orders"
     written = (home / "runs/recorded/evaluation.json").read_text(encoding="utf-8")
-    evaluated = Evaluated.model_validate_json(written, context=host())
+    evaluated = Evaluated.model_validate_json(written, context=catalogue())
     assert evaluated.benchmark == JudgeBench()
 
 

@@ -20,9 +20,9 @@ from click.testing import CliRunner
 
 import j1sdk.testing
 from j1sdk import JudgeRewardModel, PairwiseVerdict, Scripted, hookspecs
+from j1sdk.catalogue import DISABLE, Catalogue
 from j1sdk.component import Component
-from j1sdk.config import Run
-from j1sdk.host import DISABLE, Host
+from j1sdk.run import Run
 from j1sdk.testing import ComponentContract
 
 GUIDE = (Path(__file__).parents[1] / "docs" / "plugins.md").read_text(encoding="utf-8")
@@ -65,7 +65,7 @@ def example(kind: str) -> ModuleType:
 def offered(kind: str) -> Any:
     """The one class or command that the section's example offers."""
     plugin = example(kind)
-    host = Host.of(plugin)
+    host = Catalogue.of(plugin)
     (name,) = host.names(kind)
     return host.commands()[name] if kind == "commands" else host.find(kind, name)
 
@@ -119,7 +119,7 @@ def test_the_first_plugin_is_about_thirty_lines() -> None:
 
 
 def test_the_first_plugin_is_found_by_the_guides_two_lines(written: Path) -> None:
-    found = Host.discover()
+    found = Catalogue.discover()
     (record,) = [one for one in found.records if one.name == "thumbs"]
     assert (record.status, record.provider) == ("loaded", "j1-thumbs 0.3")
     assert found.find("formats", "thumbs").__module__ == "thumbs"

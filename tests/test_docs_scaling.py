@@ -13,10 +13,10 @@ from pathlib import Path
 import pytest
 from click.testing import CliRunner
 
+from j1sdk.catalogue import catalogue
 from j1sdk.cli import j1
-from j1sdk.config import build_run
 from j1sdk.evaluation.spending import Spending
-from j1sdk.host import host
+from j1sdk.run import build_run
 
 ROOT = Path(__file__).parents[1]
 PAGE = (ROOT / "docs" / "scaling.md").read_text(encoding="utf-8")
@@ -54,7 +54,7 @@ def test_the_run_files_are_accepted(number: int) -> None:
 @pytest.mark.parametrize("kind", ["scalings", "rankings"])
 def test_everything_on_offer_is_in_a_table(kind: str) -> None:
     rows = set(re.findall(r"^\| `([a-z-]+)`", PAGE, re.M))
-    assert set(host().names(kind)) <= rows
+    assert set(catalogue().names(kind)) <= rows
 
 
 def test_the_study_of_the_quickstarts_judge_is_drawn(quickstart_home: Path) -> None:

@@ -17,12 +17,12 @@ from reward_client import ask, pointwise
 
 from j1sdk.cli import j1
 from j1sdk.cli.serve import welcome
-from j1sdk.config import build_run
-from j1sdk.serving.server import Serve, served
-from j1sdk.serving.server.app import posts
-from j1sdk.serving.server.desk import Desk
-from j1sdk.serving.server.metrics import Meter
-from j1sdk.serving.server.rendered import asked
+from j1sdk.run import build_run
+from j1sdk.server import Serve, served
+from j1sdk.server.app import posts
+from j1sdk.server.desk import Desk
+from j1sdk.server.metrics import Meter
+from j1sdk.server.rendered import asked
 
 PAGE = (Path(__file__).parents[1] / "docs" / "serving.md").read_text(encoding="utf-8")
 ANSWER = "<think>Fine.</think> <score>7.5</score>"

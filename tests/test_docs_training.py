@@ -13,10 +13,10 @@ from pathlib import Path
 import pytest
 from click.testing import CliRunner
 
+from j1sdk.catalogue import catalogue
 from j1sdk.cli import j1
-from j1sdk.config import Run, build_run
 from j1sdk.data.judgments import Selection
-from j1sdk.host import host
+from j1sdk.run import Run, build_run
 from j1sdk.training.chain import Chain
 from j1sdk.training.rejection import OnPolicyDpo, RejectionSft
 
@@ -55,7 +55,7 @@ def test_the_source_is_named_as_shown() -> None:
 
 
 def test_every_trainer_on_this_machine_is_in_the_table() -> None:
-    ours = {name for name in host().names("trainers") if not name.startswith("openrlhf-")}
+    ours = {name for name in catalogue().names("trainers") if not name.startswith("openrlhf-")}
     assert ours <= table("# Training a judge")
 
 
@@ -67,7 +67,7 @@ def test_every_option_is_in_the_table() -> None:
 
 def test_every_estimator_is_named() -> None:
     section = PAGE.split("## Advantages", 1)[1]
-    kinds = host().find("trainers", "grpo").model_fields["estimator"].annotation
+    kinds = catalogue().find("trainers", "grpo").model_fields["estimator"].annotation
     assert all(f"`{name}`" in section for name in kinds.__args__)  # type: ignore[union-attr]
 
 

@@ -29,7 +29,7 @@ from j1sdk import (
     Sampling,
 )
 from j1sdk.background import run
-from j1sdk.config import Run, dump_run, read_run
+from j1sdk.run import Run, dump_run, read_run
 from j1sdk.testing import EngineContract
 
 if TYPE_CHECKING:

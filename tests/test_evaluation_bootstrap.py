@@ -9,12 +9,12 @@ from statistics import fmean
 import pytest
 from hypothesis import given
 from hypothesis import strategies as st
+from j1sdk_benchmarks.judgebench import JudgeBench
+from j1sdk_benchmarks.rewardbench import SECTIONS, RewardBench
 from recorded import A_WINS, B_WINS, TIE, both, drawn_pairs
 
 from j1sdk.errors import DataError
 from j1sdk.evaluation.benchmarks import Benchmark, Unit
-from j1sdk.evaluation.benchmarks.judgebench import JudgeBench
-from j1sdk.evaluation.benchmarks.rewardbench import SECTIONS, RewardBench
 from j1sdk.evaluation.bootstrap import Score, drawn, resample, scores_of
 from j1sdk.evaluation.comparison import common, compare, got_right, mcnemar
 from j1sdk.evaluation.credits import CONSISTENT, DECIDED, STRICT, SUM_RULE

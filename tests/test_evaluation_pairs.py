@@ -19,10 +19,10 @@ from benchmark_results import (
     verdict,
     write,
 )
+from j1sdk_benchmarks.eval_bias_bench import AGREEMENT, EvalBiasBench
+from j1sdk_benchmarks.hhh_alignment import CATEGORIES, HHHAlignment
 
 from j1sdk import DataError, JudgeRewardModel, JudgmentTask, PairwiseVerdict, Scores
-from j1sdk.evaluation.benchmarks.eval_bias_bench import AGREEMENT, EvalBiasBench
-from j1sdk.evaluation.benchmarks.hhh_alignment import CATEGORIES, HHHAlignment
 from j1sdk.evaluation.benchmarks.pairs import Pairs
 from j1sdk.evaluation.credits import AS_GIVEN, CONSISTENT, HALF, STRICT, SWAPPED
 from j1sdk.judging import judge_benchmark

@@ -115,7 +115,7 @@ def test_nothing_to_read_is_said(tmp_path: Path) -> None:
 
 def test_without_a_network_the_hub_is_named_and_what_to_do() -> None:
     program = (
-        "from j1sdk.evaluation.benchmarks.rewardbench import RewardBench\n"
+        "from j1sdk_benchmarks.rewardbench import RewardBench\n"
         "from j1sdk.errors import DataError\n"
         "try: RewardBench().tasks()\n"
         "except DataError as error: print(error)"

@@ -10,6 +10,8 @@ from typing import Any
 
 import pytest
 from click.testing import CliRunner, Result
+from j1sdk_benchmarks.judgebench import JudgeBench
+from j1sdk_benchmarks.rewardbench import SUBSETS, RewardBench
 from recorded import A_WINS, B_WINS, TIE, both, drawn_pairs, rated
 
 from j1sdk import (
@@ -24,13 +26,10 @@ from j1sdk import (
     Scripted,
     Vote,
 )
+from j1sdk.catalogue import catalogue
 from j1sdk.cli import j1
 from j1sdk.errors import J1Error
-from j1sdk.evaluation.benchmark_page import comparison_report, gaps
-from j1sdk.evaluation.benchmarks.judgebench import JudgeBench
-from j1sdk.evaluation.benchmarks.rewardbench import SUBSETS, RewardBench
 from j1sdk.evaluation.credits import CONSISTENT, STRICT, SUM_RULE
-from j1sdk.evaluation.disagreements import MOST_ROWS, disputed
 from j1sdk.evaluation.entries import read_entries
 from j1sdk.evaluation.evaluations import (
     Evaluated,
@@ -41,9 +40,10 @@ from j1sdk.evaluation.evaluations import (
 from j1sdk.evaluation.metrics import measure
 from j1sdk.evaluation.readings import reread
 from j1sdk.evaluation.records import read_records, results_of, write_records
-from j1sdk.evaluation.report import Table, Transcripts, render
-from j1sdk.host import host
 from j1sdk.judging import judge_benchmark
+from j1sdk.report import Table, Transcripts, render
+from j1sdk.report.benchmark_page import comparison_report, gaps
+from j1sdk.report.disagreements import MOST_ROWS, disputed
 from j1sdk.types import Judgment
 
 FORM = PairwiseVerdict()
@@ -147,7 +147,7 @@ def test_another_judge_or_other_data_is_refused(rows: Path, tmp_path: Path) -> N
 
 
 def test_a_benchmark_of_which_a_judge_can_be_shown_nothing_is_refused(tmp_path: Path) -> None:
-    from j1sdk.evaluation.benchmarks.rewardbench2 import RewardBench2
+    from j1sdk_benchmarks.rewardbench2 import RewardBench2
 
     row = {"id": "ref:1", "prompt": "p", "chosen": ["a"], "rejected": ["b"], "subset": "Ties"}
     (tmp_path / "rows.json").write_text(json.dumps([row]))
@@ -224,7 +224,7 @@ def test_votes_have_one_reading(rows: Path, tmp_path: Path) -> None:
 def test_a_folder_gives_back_what_was_written(tmp_path: Path) -> None:
     records = drawn_pairs(CATEGORIES, 0)
     written = evaluate_to_folder(JudgeBench(responses="gpt"), records, tmp_path)
-    assert read_evaluated(tmp_path, host()) == (written, records)
+    assert read_evaluated(tmp_path, catalogue()) == (written, records)
 
 
 @pytest.mark.parametrize(
@@ -240,7 +240,7 @@ def test_a_folder_without_an_evaluation_is_named(
 ) -> None:
     (tmp_path / name).write_text(text)
     with pytest.raises((DataError, ConfigError), match=complaint):
-        read_evaluated(tmp_path, host())
+        read_evaluated(tmp_path, catalogue())
 
 
 # The page
@@ -255,7 +255,7 @@ def runs(rows: Path, tmp_path: Path) -> list[Path]:
 
 
 def blocks(folders: list[Path]) -> dict[str, Any]:
-    return {one.title: one for one in comparison_report(read_entries(folders, host())).blocks}
+    return {one.title: one for one in comparison_report(read_entries(folders, catalogue())).blocks}
 
 
 def test_runs_are_compared_in_tables(runs: list[Path]) -> None:
@@ -298,7 +298,7 @@ def test_disagreements_are_there_to_read(runs: list[Path]) -> None:
     assert (pair.left_label, pair.right_label) == ("fair", "first")
     assert [side.mark for side in pair.sides] == ["correct", "wrong"]
     assert pair.outcome == "right by fair, not by first"
-    html = render(comparison_report(read_entries(runs, host())))
+    html = render(comparison_report(read_entries(runs, catalogue())))
     assert "Question 0?" in html and html.count("<svg") == 2
 
 
@@ -318,7 +318,7 @@ def test_any_number_of_runs_fits_and_records_need_no_transcripts(tmp_path: Path)
     found = blocks(folders)
     assert len(found["Differences from 0"].header) == 4
     table = found["Tasks on which the runs differ"]
-    every = disputed(read_entries(folders, host()))
+    every = disputed(read_entries(folders, catalogue()))
     assert isinstance(table, Table) and len(table.rows) <= MOST_ROWS < len(every)
     assert table.note.startswith(f"{len(table.rows)} of {len(every)}, spread evenly")
     assert not any("word for word" in title for title in found)
@@ -344,14 +344,14 @@ def test_runs_of_two_benchmarks_are_not_compared(tmp_path: Path) -> None:
     evaluate_to_folder(JudgeBench(), drawn_pairs(CATEGORIES, 0), tmp_path / "a")
     evaluate_to_folder(JudgeBench(responses="claude"), drawn_pairs(CATEGORIES, 0), tmp_path / "b")
     with pytest.raises(DataError, match=r"b is a run of .*claude.* and .*a of .*gpt"):
-        read_entries([tmp_path / "a", tmp_path / "b"], host())
+        read_entries([tmp_path / "a", tmp_path / "b"], catalogue())
 
 
 def test_runs_in_folders_of_one_name_are_told_apart(tmp_path: Path) -> None:
     folders = [tmp_path / "a" / "run", tmp_path / "b" / "run"]
     for seed, folder in enumerate(folders):
         evaluate_to_folder(JudgeBench(limit=seed + 1), drawn_pairs(CATEGORIES, seed), folder)
-    assert [entry.name for entry in read_entries(folders, host())] == list(map(str, folders))
+    assert [entry.name for entry in read_entries(folders, catalogue())] == list(map(str, folders))
 
 
 # The commands
@@ -433,7 +433,7 @@ def test_hostile_words_stay_words(rows: Path, tmp_path: Path) -> None:
         return "<script>alert(1)</script>" + first(conversation, sampling)
 
     judge_benchmark(judging(script), JudgeBench(path=rows), tmp_path / "<b>out")
-    html = render(comparison_report(read_entries([tmp_path / "<b>out"], host())))
+    html = render(comparison_report(read_entries([tmp_path / "<b>out"], catalogue())))
     assert "<script" not in html and "<b>out" not in html and "&lt;script&gt;" in html
 
 

@@ -12,7 +12,7 @@ from pathlib import Path
 
 import pytest
 
-from j1sdk.config import read_run
+from j1sdk.run import read_run
 from j1sdk.types import JudgmentStatus
 
 ROOT = Path(__file__).parent.parent

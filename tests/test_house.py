@@ -126,7 +126,7 @@ def loaded_by(*command: str) -> set[str]:
     "command",
     [
         ("-c", "import j1sdk"),
-        ("-c", "import j1sdk.builtins, j1sdk.config, j1sdk.judging, j1sdk.testing"),
+        ("-c", "import j1sdk.builtins, j1sdk.run, j1sdk.judging, j1sdk.testing"),
         (str(Path(sys.executable).with_name("j1")), "--help"),
         (str(Path(sys.executable).with_name("j1")), "train", "--help"),
         (str(Path(sys.executable).with_name("j1")), "serve", "--help"),

@@ -7,7 +7,7 @@ from pathlib import Path
 import pytest
 
 from j1sdk import ConfigError
-from j1sdk.config import read_run
+from j1sdk.run import read_run
 from j1sdk.training.openrlhf.arguments import check_agreement, read_arguments
 from j1sdk.training.openrlhf.cluster import Cluster
 from j1sdk.training.openrlhf.sft import OpenRLHFSft

@@ -31,12 +31,12 @@ from j1sdk import (
     Scripted,
     Turn,
 )
-from j1sdk.config import Run, dump_run
 from j1sdk.engines.chat import render_chat
 from j1sdk.rewards.format_adherence import FormatAdherence
 from j1sdk.rewards.score_ordering import ScoreOrdering
 from j1sdk.rewards.verdict_consistency import VerdictConsistency
 from j1sdk.rewards.verdict_correctness import VerdictCorrectness
+from j1sdk.run import Run, dump_run
 from j1sdk.training.multitask import Assignment, parts_of
 from j1sdk.training.openrlhf.executor import PairedExecutor, agent_executor
 

@@ -21,13 +21,13 @@ from j1sdk import (
     Scripted,
 )
 from j1sdk.cli import j1
-from j1sdk.config import Run, dump_run, read_run
 from j1sdk.errors import TrainingError
-from j1sdk.evaluation.pages import training_report
-from j1sdk.serving.server import Serve, served
-from j1sdk.serving.server.dialects import OpenRLHF as Dialect
-from j1sdk.serving.server.labels import Label
-from j1sdk.serving.server.refusals import Unreadable
+from j1sdk.report.training import training_report
+from j1sdk.run import Run, dump_run, read_run
+from j1sdk.server import Serve, served
+from j1sdk.server.dialects import OpenRLHF as Dialect
+from j1sdk.server.labels import Label
+from j1sdk.server.refusals import Unreadable
 from j1sdk.training.openrlhf.base import Written
 from j1sdk.training.openrlhf.launch import launch
 from j1sdk.training.openrlhf.policy import OpenRLHFPolicy

@@ -20,7 +20,7 @@ from hypothesis import strategies as st
 from pydantic import ValidationError
 
 from j1sdk import Adaptive, Judgment, Knockout, Pivot, Ranking, RoundRobin, Scores
-from j1sdk.host import host
+from j1sdk.catalogue import catalogue
 from j1sdk.rankings import matches
 from j1sdk.rankings.bradley_terry import fitted, prior
 from j1sdk.testing import RankingContract
@@ -119,7 +119,7 @@ def memo(data: st.DataObject) -> Rule:
 
 @pytest.mark.parametrize("name", ["round-robin", "pivot", "knockout", "adaptive"])
 def test_each_is_found_by_its_name(name: str) -> None:
-    assert host().find("rankings", name).name == name
+    assert catalogue().find("rankings", name).name == name
 
 
 @every

@@ -14,9 +14,9 @@ import click
 import pytest
 from click.testing import CliRunner
 
+from j1sdk.catalogue import Catalogue
 from j1sdk.cli import j1
-from j1sdk.config import build_run
-from j1sdk.host import Host
+from j1sdk.run import build_run
 
 ROOT = Path(__file__).parent.parent
 README = (ROOT / "README.md").read_text(encoding="utf-8")
@@ -52,7 +52,7 @@ def test_the_plugin_registers() -> None:
     exec(program, namespace)
     plugin = type(sys)("my_module")
     vars(plugin).update(namespace)
-    assert Host.of(plugin).find("formats", "terse").name == "terse"
+    assert Catalogue.of(plugin).find("formats", "terse").name == "terse"
 
 
 def test_there_are_commands_to_check() -> None:

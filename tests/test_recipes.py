@@ -17,10 +17,10 @@ from click.testing import CliRunner
 from tiny_recipes import fluent, last, read_format, shrink, spoken, write_pairs, write_run
 
 from j1sdk.cli import j1
-from j1sdk.config import Run, read_run
 from j1sdk.data.jsonl import JsonLines
 from j1sdk.judge import JudgeRewardModel
 from j1sdk.judging import judge_to_folder
+from j1sdk.run import Run, read_run
 from j1sdk.testing import oracle
 
 ROOT = Path(__file__).parents[1]

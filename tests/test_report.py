@@ -18,10 +18,9 @@ from hypothesis import strategies as st
 from pydantic import ValidationError
 
 from j1sdk.errors import MissingExtraError
-from j1sdk.evaluation.blocks import is_long, mark, visible, written
-from j1sdk.evaluation.charts import Chart
 from j1sdk.evaluation.metrics import measure
-from j1sdk.evaluation.report import (
+from j1sdk.judge import result_of
+from j1sdk.report import (
     Bars,
     Block,
     Curves,
@@ -34,7 +33,8 @@ from j1sdk.evaluation.report import (
     render,
     write_report,
 )
-from j1sdk.judge import result_of
+from j1sdk.report.blocks import is_long, mark, visible, written
+from j1sdk.report.charts import Chart
 from j1sdk.types import JudgeResult, Judgment, JudgmentStatus, JudgmentTask, Message, Scores
 
 HOSTILE = (
@@ -192,7 +192,7 @@ def test_the_same_report_is_the_same_bytes(tmp_path: Path) -> None:
     (tmp_path / "report.json").write_text(json.dumps([one.model_dump() for one in EVERY_BLOCK]))
     program = f"""
 import json, sys
-from j1sdk.evaluation.report import *
+from j1sdk.report import *
 kinds = [{", ".join(type(one).__name__ for one in EVERY_BLOCK)}]
 dumped = json.load(open("report.json"))
 blocks = [kind.model_validate(one) for kind, one in zip(kinds, dumped, strict=True)]
@@ -691,7 +691,7 @@ def test_a_missing_package_is_named_with_its_extra(
 
 def test_importing_reports_loads_nothing_heavy() -> None:
     program = (
-        "import sys, j1sdk.evaluation.report;"
+        "import sys, j1sdk.report;"
         "print({'matplotlib', 'jinja2', 'numpy', 'scipy'} & set(sys.modules))"
     )
     assert python(program) == "set()"

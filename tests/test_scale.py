@@ -28,10 +28,17 @@ from j1sdk import (
     Vote,
 )
 from j1sdk.cli.scale import scale
-from j1sdk.config import Run, dump_run
-from j1sdk.evaluation.report import Curves, render
-from j1sdk.evaluation.spending import Spending, spending_report
-from j1sdk.scale import SAMPLES_FILE, SPENDING_FILE, read_samples, scale_to_folder, with_samples
+from j1sdk.evaluation.scale import (
+    SAMPLES_FILE,
+    SPENDING_FILE,
+    read_samples,
+    scale_to_folder,
+    with_samples,
+)
+from j1sdk.evaluation.spending import Spending
+from j1sdk.report import Curves, render
+from j1sdk.report.spending import spending_report
+from j1sdk.run import Run, dump_run
 
 VERDICT = PairwiseVerdict()
 COUNTS = (1, 2, 4, 8)

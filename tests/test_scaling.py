@@ -31,7 +31,7 @@ from j1sdk import (
     Vote,
 )
 from j1sdk.background import run
-from j1sdk.config import Run, build_run, dump_run
+from j1sdk.run import Run, build_run, dump_run
 from j1sdk.testing import Drawing, ScalingContract
 
 A, B, TIE = (1.0, 0.0), (0.0, 1.0), (5.0, 5.0)

@@ -17,9 +17,9 @@ from reward_client import ask, sample, until
 from j1sdk import JudgeRewardModel, MissingExtraError, Pointwise, Scripted
 from j1sdk.cli import j1
 from j1sdk.cli.serve import changed, welcome
-from j1sdk.config import open_run
 from j1sdk.errors import J1Error
-from j1sdk.serving.server import Serve, open_server
+from j1sdk.run import open_run
+from j1sdk.server import Serve, open_server
 
 J1 = str(Path(sys.executable).with_name("j1"))
 ANSWERS = tuple(Pointwise().write((score,)) for score in (7.5, 2.0))
@@ -123,7 +123,7 @@ def test_an_engine_that_cannot_work_is_an_error(tmp_path: Path, start: Any) -> N
 
 def test_without_the_extra_it_says_what_to_install(monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setitem(sys.modules, "uvicorn", None)
-    monkeypatch.delitem(sys.modules, "j1sdk.serving.server.running", raising=False)
+    monkeypatch.delitem(sys.modules, "j1sdk.server.running", raising=False)
     judge = JudgeRewardModel(format=Pointwise(), engine=Scripted())
     with pytest.raises(MissingExtraError, match=r"needs uvicorn.*pip install 'j1sdk\[serve\]'"):
         open_server(judge, Serve(port=0))

@@ -12,7 +12,7 @@ from reward_client import ask, ask_all, ask_async, asked_of, by_length, metric, 
 
 from j1sdk import ConfigError, JudgeRewardModel, PairwiseVerdict, Pointwise, Scripted
 from j1sdk.errors import EngineError
-from j1sdk.serving.server import Serve, open_server, served
+from j1sdk.server import Serve, open_server, served
 
 EIGHT = ["a" * (5 * number % 8 + 1) for number in range(8)]
 """Responses of eight lengths, in no order."""

@@ -10,8 +10,8 @@ import pytest
 from reward_client import ask, asked_of, by_length, metric, pointwise, sample, scored
 
 from j1sdk import EngineError, JudgeRewardModel, Pointwise
-from j1sdk.serving.server import Serve, served
-from j1sdk.serving.server.rendered import ENDS
+from j1sdk.server import Serve, served
+from j1sdk.server.rendered import ENDS
 
 CHATML = "<|im_start|>user\nWhy?<|im_end|>\n<|im_start|>assistant\n"
 ROUTES: dict[str, dict[str, Any]] = {

@@ -19,8 +19,8 @@ import pytest
 from reward_client import ask, ask_all, ask_async, metric, pointwise, sample, scored, until
 
 from j1sdk import EngineError, Pointwise
-from j1sdk.serving.server import Serve, served
-from j1sdk.serving.server.running import allow_connections
+from j1sdk.server import Serve, served
+from j1sdk.server.running import allow_connections
 
 J1 = str(Path(sys.executable).with_name("j1"))
 MANY = 1000

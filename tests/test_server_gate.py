@@ -26,9 +26,9 @@ from reward_client import (
 )  # fmt: skip
 
 from j1sdk import ConfigError, EngineError, JudgeRewardModel, Pointwise, Scripted
-from j1sdk.config import build_run
-from j1sdk.serving.server import Serve, open_server, served
-from j1sdk.serving.server.running import RewardServer
+from j1sdk.run import build_run
+from j1sdk.server import Serve, open_server, served
+from j1sdk.server.running import RewardServer
 
 TOKEN = "s3cret:with/odd?signs"
 GUARDED = ("/", "/metrics", "/v1/models", "/v1/stats")

@@ -17,7 +17,7 @@ from j1sdk import (
     Pointwise,
     Scripted,
 )  # fmt: skip
-from j1sdk.serving.server import Serve, served
+from j1sdk.server import Serve, served
 
 PAIR = {"prompt": "Why?", "responses": ["short", "a longer one"]}
 

@@ -8,10 +8,10 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from j1sdk.serving.server import Serve
-from j1sdk.serving.server.options import is_loopback
-from j1sdk.serving.server.refusals import Unreadable
-from j1sdk.serving.server.rendered import ENDS, after_prompt, asked, split, without_end
+from j1sdk.server import Serve
+from j1sdk.server.options import is_loopback
+from j1sdk.server.refusals import Unreadable
+from j1sdk.server.rendered import ENDS, after_prompt, asked, split, without_end
 
 CHATML = "<|im_start|>user\nWhy?<|im_end|>\n<|im_start|>assistant\n"
 LLAMA = "<|start_header_id|>assistant<|end_header_id|>\n\n"

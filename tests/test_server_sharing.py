@@ -10,7 +10,7 @@ import pytest
 from reward_client import ask_all, ask_async, asked_of, metric, pointwise, sample, scored, until
 
 from j1sdk import Completion, Engine, JudgeRewardModel, Pointwise, Scripted
-from j1sdk.serving.server import Serve, served
+from j1sdk.server import Serve, served
 from j1sdk.sharing import Sharing
 from j1sdk.types import Conversation, Sampling
 

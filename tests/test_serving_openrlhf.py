@@ -23,13 +23,13 @@ from j1sdk import (
     UnscoredError,
 )
 from j1sdk import builtins as ours
+from j1sdk.adapters.openrlhf import openrlhf_reward_function, write_shim
+from j1sdk.catalogue import Catalogue
 from j1sdk.cli import j1
-from j1sdk.config import Run, dump_run
 from j1sdk.errors import J1Error
 from j1sdk.hookspecs import hookimpl
-from j1sdk.host import Host
-from j1sdk.serving.openrlhf import openrlhf_reward_function, write_shim
-from j1sdk.serving.server import Serve
+from j1sdk.run import Run, dump_run
+from j1sdk.server import Serve
 
 PROMPT = "<|im_start|>user\n2+2?<|im_end|>\n<|im_start|>assistant\n"
 
@@ -56,8 +56,8 @@ def _with_the_engine(monkeypatch: pytest.MonkeyPatch) -> None:
         def engines(self) -> list[type[Engine]]:
             return [Counting]
 
-    found = Host.of(ours, Plugin())
-    monkeypatch.setattr("j1sdk.config.host", lambda: found)
+    found = Catalogue.of(ours, Plugin())
+    monkeypatch.setattr("j1sdk.runfile.catalogue", lambda: found)
 
 
 @pytest.fixture

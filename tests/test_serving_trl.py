@@ -15,8 +15,8 @@ from pathlib import Path
 from typing import Any
 
 import pytest
+from j1sdk_quickstart.models import make_model, make_tokenizer
 
-from j1sdk.arithmetic.models import make_model, make_tokenizer
 from j1sdk.engines.scripted import Answer, Scripted
 from j1sdk.errors import ConfigError, EngineError, UnscoredError
 from j1sdk.formats.pairwise_scores import PairwiseScores

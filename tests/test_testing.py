@@ -12,6 +12,7 @@ from pathlib import Path
 from typing import Any, ClassVar, Literal
 
 import pytest
+from j1sdk_quickstart.tasks import Arithmetic
 from pydantic import Field
 
 from j1sdk import (
@@ -38,7 +39,6 @@ from j1sdk import (
     Turn,
     Unparseable,
 )
-from j1sdk.arithmetic.tasks import Arithmetic
 from j1sdk.background import run
 from j1sdk.data import Demonstration, JudgmentPreference
 from j1sdk.data.jsonl import JsonLines
@@ -61,7 +61,7 @@ from j1sdk.testing import (
     always_first,
     example_presentations,
     example_tasks,
-    isolated_host,
+    isolated_catalogue,
     judged,
     oracle,
 )
@@ -952,7 +952,7 @@ class TestJudges:
 
 class TestIsolatedHost:
     def test_it_holds_these_classes_of_any_kind_and_nothing_else(self) -> None:
-        found = isolated_host(Pointwise, RoundRobin, Pointwise)
+        found = isolated_catalogue(Pointwise, RoundRobin, Pointwise)
         assert found.find("formats", "pointwise") is Pointwise
         assert found.find("rankings", "round-robin") is RoundRobin
         with pytest.raises(ConfigError, match="no format is called 'pairwise-verdict'"):
@@ -963,10 +963,10 @@ class TestIsolatedHost:
             pass
 
         with pytest.raises(PluginError, match="Nameless has no `name`"):
-            isolated_host(Nameless)
+            isolated_catalogue(Nameless)
 
     def test_an_empty_one_is_empty(self) -> None:
-        assert isolated_host().names("formats") == []
+        assert isolated_catalogue().names("formats") == []
 
 
 def test_importing_it_needs_neither_pytest_nor_anything_heavy() -> None:

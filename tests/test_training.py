@@ -5,13 +5,13 @@ from __future__ import annotations
 from pathlib import Path
 
 import pytest
+from j1sdk_quickstart.tasks import Arithmetic
 
-from j1sdk.arithmetic.tasks import Arithmetic
-from j1sdk.config import Run
 from j1sdk.engines.scripted import Scripted
 from j1sdk.errors import ConfigError
 from j1sdk.formats.pairwise_verdict import PairwiseVerdict
 from j1sdk.judge import JudgeRewardModel
+from j1sdk.run import Run
 from j1sdk.training import Interrupted, Progress, begin
 from j1sdk.training.openrlhf.trainer import OpenRLHF
 from j1sdk.training.trl import Sft

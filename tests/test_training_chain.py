@@ -14,6 +14,7 @@ from typing import Any
 
 import pytest
 from click.testing import CliRunner
+from j1sdk_quickstart.tasks import Arithmetic
 from tiny_training import (
     QUIET,
     SPEAKS,
@@ -26,15 +27,14 @@ from tiny_training import (
     write_pairs,
 )
 
-from j1sdk.arithmetic.tasks import Arithmetic
 from j1sdk.cli import j1
 from j1sdk.cli.train import as_trainer
-from j1sdk.config import Run, build_run, dump_run, open_run, read_run
 from j1sdk.data.jsonl import JsonLines
 from j1sdk.engines.transformers import Transformers
 from j1sdk.errors import ConfigError, DataError
-from j1sdk.evaluation.pages import training_report
 from j1sdk.judge import JudgeRewardModel
+from j1sdk.report.training import training_report
+from j1sdk.run import Run, build_run, dump_run, open_run, read_run
 from j1sdk.training import Interrupted, Progress
 from j1sdk.training.chain import Chain, with_model
 from j1sdk.training.rejection import RejectionSft

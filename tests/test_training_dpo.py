@@ -13,6 +13,7 @@ from typing import Any, ClassVar
 
 import pytest
 import torch
+from j1sdk_quickstart.tasks import Arithmetic
 from tiny_training import (
     FORMAT,
     QUIET,
@@ -29,15 +30,14 @@ from tiny_training import (
 )
 from transformers import AutoModelForCausalLM, AutoTokenizer
 
-from j1sdk.arithmetic.tasks import Arithmetic
-from j1sdk.config import Run
 from j1sdk.data import JudgmentPreference, Source
 from j1sdk.data.jsonl import JsonLines
 from j1sdk.engines.chat import encode_chat
 from j1sdk.errors import ConfigError
-from j1sdk.evaluation.pages import training_report
 from j1sdk.formats import JudgmentFormat
 from j1sdk.formats.pointwise import Pointwise
+from j1sdk.report.training import training_report
+from j1sdk.run import Run
 from j1sdk.training import Interrupted
 from j1sdk.training.trl_dpo import Dpo
 from j1sdk.types import JudgmentTask, presentations

@@ -11,7 +11,6 @@ import pytest
 from pydantic import PrivateAttr
 from tiny_recipes import engine, fluent
 
-from j1sdk.config import Run, build_run
 from j1sdk.errors import ConfigError
 from j1sdk.formats import JudgmentFormat
 from j1sdk.formats.pairwise_scores import PairwiseScores
@@ -23,6 +22,7 @@ from j1sdk.rewards.format_adherence import FormatAdherence
 from j1sdk.rewards.score_ordering import ScoreOrdering
 from j1sdk.rewards.verdict_consistency import VerdictConsistency
 from j1sdk.rewards.verdict_correctness import VerdictCorrectness
+from j1sdk.run import Run, build_run
 from j1sdk.testing import example_tasks, oracle
 from j1sdk.training.multitask import Part, functions_of, lay_out, parts_of
 from j1sdk.training.openrlhf.launch import by_format

@@ -7,6 +7,7 @@ from pathlib import Path
 from typing import Any
 
 import pytest
+from j1sdk_quickstart.tasks import Arithmetic
 from pydantic import ValidationError
 from tiny_training import (
     FORMAT,
@@ -21,14 +22,13 @@ from tiny_training import (
     write_pairs,
 )
 
-from j1sdk.arithmetic.tasks import Arithmetic
-from j1sdk.config import Run, open_run
 from j1sdk.data.jsonl import JsonLines
 from j1sdk.data.recorded import read_judgments
 from j1sdk.data.reflections import CONNECTIVE
 from j1sdk.engines.scripted import Scripted
 from j1sdk.errors import ConfigError, DataError
 from j1sdk.judge import JudgeRewardModel
+from j1sdk.run import Run, open_run
 from j1sdk.training import Interrupted
 from j1sdk.training.rejection import OnPolicyDpo, RejectionSft, sample
 

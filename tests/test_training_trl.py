@@ -12,11 +12,10 @@ from typing import Any, ClassVar, NamedTuple
 
 import pytest
 import torch
+from j1sdk_quickstart.models import make_model, make_tokenizer
 from pydantic import PrivateAttr
 from transformers import AutoModelForCausalLM, AutoTokenizer
 
-from j1sdk.arithmetic.models import make_model, make_tokenizer
-from j1sdk.config import Run, build_run, read_run
 from j1sdk.engines.transformers import Transformers
 from j1sdk.errors import ConfigError
 from j1sdk.formats import JudgmentFormat, Reading, Turn
@@ -24,6 +23,7 @@ from j1sdk.formats.pairwise_verdict import PairwiseVerdict
 from j1sdk.formats.pointwise import Pointwise
 from j1sdk.judge import JudgeRewardModel
 from j1sdk.rewards.verdict_correctness import VerdictCorrectness
+from j1sdk.run import Run, build_run, read_run
 from j1sdk.training import Interrupted
 from j1sdk.training.trl import Grpo, Sft
 from j1sdk.types import Completion, Judgment, JudgmentTask, Presentation

@@ -10,17 +10,17 @@ from j1sdk.errors import J1Error
 
 
 class PluginCommands(click.Group):
-    """A group whose subcommands are whatever the plugin host offers."""
+    """A group whose subcommands are whatever plugins offer."""
 
     def list_commands(self, ctx: click.Context) -> list[str]:
-        from j1sdk.host import host
+        from j1sdk.catalogue import catalogue
 
-        return sorted(host().commands())
+        return catalogue().names("commands")
 
     def get_command(self, ctx: click.Context, cmd_name: str) -> click.Command | None:
-        from j1sdk.host import host
+        from j1sdk.catalogue import catalogue
 
-        command: click.Command | None = host().commands().get(cmd_name)
+        command: click.Command | None = catalogue().command(cmd_name)
         return command
 
 

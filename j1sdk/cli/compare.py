@@ -22,14 +22,14 @@ def compare(folders: tuple[Path, ...], out: Path) -> None:
     Writes report.html: scores, differences from the first run with paired intervals and McNemar's
     test, position bias, score differences, and the tasks on which the runs differ.
     """
-    from j1sdk.evaluation.benchmark_page import comparison_report
+    from j1sdk.catalogue import catalogue
     from j1sdk.evaluation.entries import read_entries
-    from j1sdk.evaluation.report import Table, write_report
-    from j1sdk.host import host
+    from j1sdk.report import Table, write_report
+    from j1sdk.report.benchmark_page import comparison_report
 
     if len(set(folders)) < 2:
         raise ConfigError("give two folders or more; each was written by j1 eval --benchmark")
-    report = comparison_report(read_entries(folders, host()))
+    report = comparison_report(read_entries(folders, catalogue()))
     write_report(report, out / "report.html")
     for block in [one for one in report.blocks if isinstance(one, Table)][:2]:
         output.print(block_table(block))

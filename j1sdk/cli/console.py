@@ -12,9 +12,9 @@ from rich.console import Console
 from rich.progress import BarColumn, MofNCompleteColumn, Progress, TextColumn, TimeElapsedColumn
 from rich.table import Table
 
-from j1sdk.evaluation.blocks import Table as Block
-from j1sdk.evaluation.blocks import written
 from j1sdk.evaluation.metrics import RATES, Metrics
+from j1sdk.report.blocks import Table as Block
+from j1sdk.report.blocks import written
 
 output = Console(markup=False)  # paths and strangers' errors may hold [brackets]
 """What a command was asked for."""

@@ -86,7 +86,7 @@ def measure_tasks(
     as_json: bool,
 ) -> None:  # fmt: skip
     """Judge tasks of one's own, and print the metrics."""
-    from j1sdk.config import open_run
+    from j1sdk.run import open_run
 
     if judge is None:
         raise ConfigError("no JUDGE: give a run file, or a saved judge's folder")
@@ -103,10 +103,10 @@ def evaluated_on(
     benchmark: Benchmark, judge: Path | None, judgments: Path | None, out: Path | None
 ) -> Evaluated:
     """What a judge, or its recorded judgments, come to; raises ConfigError for both or neither."""
-    from j1sdk.config import open_run
     from j1sdk.evaluation.evaluations import evaluate_readings, evaluate_to_folder
     from j1sdk.evaluation.records import read_records
     from j1sdk.judging import judge_benchmark
+    from j1sdk.run import open_run
 
     if (judge is None) == (judgments is None):
         raise ConfigError("give a JUDGE to be asked, or --judgments FILE.jsonl to be scored")
@@ -124,7 +124,7 @@ def evaluated_on(
 
 def show(evaluated: Evaluated, title: str) -> None:
     """Print the scores, the metrics and what a reader must know of them."""
-    from j1sdk.evaluation.benchmark_page import reading_table, score_table
+    from j1sdk.report.benchmark_page import reading_table, score_table
 
     title = f"{title} on {evaluated.benchmark.name}"
     output.print(block_table(score_table(evaluated.benchmark, evaluated.readings, title)))
@@ -137,19 +137,19 @@ def show(evaluated: Evaluated, title: str) -> None:
 
 def write_page(out: Path) -> Path:
     """Write the report of the run in `out`; says where."""
-    from j1sdk.evaluation.benchmark_page import comparison_report
+    from j1sdk.catalogue import catalogue
     from j1sdk.evaluation.entries import read_entries
-    from j1sdk.evaluation.report import write_report
-    from j1sdk.host import host
+    from j1sdk.report import write_report
+    from j1sdk.report.benchmark_page import comparison_report
 
     page = out / "report.html"
-    write_report(comparison_report(read_entries([out], host())), page)
+    write_report(comparison_report(read_entries([out], catalogue())), page)
     return page
 
 
 def benchmark_of(name: str, settings: tuple[str, ...], options: dict[str, Any]) -> Benchmark:
     """The benchmark of this name and its options; raises ConfigError."""
-    from j1sdk.host import host
+    from j1sdk.catalogue import catalogue
 
     given = {key: value for key, value in options.items() if value is not None}
     for setting in settings:
@@ -157,13 +157,13 @@ def benchmark_of(name: str, settings: tuple[str, ...], options: dict[str, Any]) 
         if not equals:
             raise ConfigError(f"--set {setting}: write OPTION=VALUE")
         given[key] = value
-    chosen: Benchmark = component(host().find("benchmarks", name), given)
+    chosen: Benchmark = component(catalogue().find("benchmarks", name), given)
     return chosen
 
 
 def source_of(own: Any, name: str | None, data: Path | None, options: dict[str, Any]) -> Any:
     """The source that options name; raises ConfigError if they name none, or two."""
-    from j1sdk.host import host
+    from j1sdk.catalogue import catalogue
 
     if name and data:
         raise ConfigError("--source and --data both name tasks: give one")
@@ -172,7 +172,7 @@ def source_of(own: Any, name: str | None, data: Path | None, options: dict[str, 
         name, given = "jsonl", given | {"path": data}
     if name is None and own is None:
         raise ConfigError("no tasks to judge: give --source NAME or --data FILE.jsonl")
-    kind: type[Component] = host().find("sources", name) if name else type(own)
+    kind: type[Component] = catalogue().find("sources", name) if name else type(own)
     if unknown := sorted(set(given) - set(kind.model_fields)):
         raise ConfigError(f"source {kind.name!r} has no option --{unknown[0]}")
     return component(kind, {**({} if name else dict(own)), **given})

@@ -24,8 +24,8 @@ def judge(run_file: Path, data: Path | None, out: Path, limit: int | None) -> No
     Lines of --data hold {prompt, chosen, rejected} or {prompt, responses, preferred?}. Writes
     judgments.jsonl and metrics.json. Interrupted, the same command goes on where it stopped.
     """
-    from j1sdk.config import open_run
     from j1sdk.judging import judge_to_folder
+    from j1sdk.run import open_run
 
     quiet_libraries()
     run = open_run(run_file)

@@ -68,8 +68,8 @@ def check(run_file: Path, out: Path) -> None:
 )  # fmt: skip
 def reward(judge: Path, to: Path) -> None:
     """Write a file that makes JUDGE (a folder or run file) the reward of a policy."""
-    from j1sdk.config import open_run
-    from j1sdk.serving.openrlhf import write_shim
+    from j1sdk.adapters.openrlhf import write_shim
+    from j1sdk.run import open_run
 
     open_run(judge)
     write_shim(judge, to)
@@ -78,7 +78,7 @@ def reward(judge: Path, to: Path) -> None:
 
 def planned(run_file: Path, out: Path) -> Iterator[Planned | str]:
     """What OpenRLHF is to do of a run, phase by phase; raises ConfigError."""
-    from j1sdk.config import read_run
+    from j1sdk.run import read_run
     from j1sdk.training.openrlhf.plans import plans
 
     quiet_libraries()

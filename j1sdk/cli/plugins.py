@@ -14,9 +14,9 @@ from j1sdk.cli.console import output
 @click.option("--json", "as_json", is_flag=True, help="Print the records as JSON.")
 def plugins(as_json: bool) -> None:
     """List plugins with their version, status and what each offers, the broken ones too."""
-    from j1sdk.host import host
+    from j1sdk.catalogue import catalogue
 
-    records = host().records
+    records = catalogue().records
     if as_json:
         click.echo(json.dumps([record.model_dump() for record in records], indent=2))
         return
@@ -27,5 +27,5 @@ def plugins(as_json: bool) -> None:
         offers = "\n".join(f"{kind}: {', '.join(names)}" for kind, names in record.offers.items())
         table.add_row(record.name, record.provider, record.status, record.error or offers)
     output.print(table)
-    for problem in host().conflicts():
+    for problem in catalogue().conflicts():
         output.print(f"conflict: {problem}")

@@ -55,10 +55,10 @@ def scale(
     judge is compared with votes of as many tokens. Writes scaling.json and report.html.
     Interrupted, the same command goes on where it stopped.
     """
-    from j1sdk.config import open_run
-    from j1sdk.evaluation.report import write_report
-    from j1sdk.evaluation.spending import spending_report
-    from j1sdk.scale import scale_to_folder
+    from j1sdk.evaluation.scale import scale_to_folder
+    from j1sdk.report import write_report
+    from j1sdk.report.spending import spending_report
+    from j1sdk.run import open_run
 
     quiet_libraries()
     run = open_run(run_file)

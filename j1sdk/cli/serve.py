@@ -10,7 +10,7 @@ from pydantic import ValidationError
 
 from j1sdk.cli.console import output, quiet_libraries
 from j1sdk.errors import ConfigError, explain
-from j1sdk.serving.server import Serve, open_server
+from j1sdk.server import Serve, open_server
 
 
 @click.command()
@@ -32,7 +32,7 @@ def serve(run_file: Path, **options: Any) -> None:
     Answers OpenRLHF, slime, LLaMA-Factory, clients of vLLM's /classify, and its own /v1/judge.
     Options override the run file's [serve] table. A page at / shows what is going on.
     """
-    from j1sdk.config import open_run
+    from j1sdk.run import open_run
 
     quiet_libraries()
     run = open_run(run_file)

@@ -28,9 +28,9 @@ def train(run_file: Path, out: Path, resume: bool, trainer: str | None) -> None:
     something else than the judge leaves that instead, and says so. Several [[train]] sections are
     phases: each has a folder of its own, and --resume does not repeat those that are finished.
     """
-    from j1sdk.config import read_run
-    from j1sdk.evaluation.pages import training_report
-    from j1sdk.evaluation.report import write_report
+    from j1sdk.report import write_report
+    from j1sdk.report.training import training_report
+    from j1sdk.run import read_run
 
     run = read_run(run_file)
     if run.train is None:
@@ -71,12 +71,12 @@ def as_trainer(told: Trainer, name: str) -> Trainer:
     """Another trainer with what it has in common with the one told of; raises ConfigError."""
     from pydantic import ValidationError
 
-    from j1sdk.host import host
+    from j1sdk.catalogue import catalogue
 
     if len(told.parts) > 1:
         names = ", ".join(part.name for part in told.parts)
         raise ConfigError(f"--trainer replaces one trainer, and the run has several: {names}")
-    kind = host().find("trainers", name)
+    kind = catalogue().find("trainers", name)
     if type(told) is kind:
         return told
     own = {"options", "arguments"}  # which are the other trainer's words

@@ -23,7 +23,7 @@ from itertools import product
 from pathlib import Path
 from typing import ClassVar, NamedTuple, TypeVar
 
-from pydantic import Field, SerializeAsAny
+from pydantic import Field
 
 from j1sdk.component import Value
 from j1sdk.data import Demonstration, JudgmentPreference, Learnt, Source
@@ -69,7 +69,7 @@ class Judgments(Selection, Source):
     name: ClassVar[str] = "judgments"
     path: Path
     """The folder it wrote, or its judgments.jsonl."""
-    data: SerializeAsAny[Source]
+    data: Source
     """The tasks that were judged, with their gold labels."""
     hinted: Path | None = None
     """Judgments by a judge that was shown the answer: of use where no sample was right."""

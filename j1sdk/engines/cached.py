@@ -25,7 +25,7 @@ from collections.abc import Iterator
 from pathlib import Path
 from typing import Any, ClassVar
 
-from pydantic import PrivateAttr, SerializeAsAny
+from pydantic import PrivateAttr
 
 from j1sdk.background import on_background
 from j1sdk.engines import Engine
@@ -46,7 +46,7 @@ class Cached(Engine):
 
     name: ClassVar[str] = "cached"
     incidental: ClassVar[frozenset[str]] = frozenset({"path"})
-    engine: SerializeAsAny[Engine]
+    engine: Engine
     path: Path
     """An SQLite file, made if need be."""
     _files: dict[tuple[int, Path], CacheFile] = PrivateAttr(default_factory=dict)

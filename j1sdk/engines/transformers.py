@@ -9,6 +9,7 @@ from typing import TYPE_CHECKING, Any, ClassVar, Literal, NamedTuple
 
 from pydantic import Field, PrivateAttr
 
+from j1sdk.component import ModelName
 from j1sdk.engines import Engine, cut_after
 from j1sdk.engines.batching import Batcher
 from j1sdk.engines.chat import (
@@ -37,9 +38,9 @@ class Transformers(Engine):
 
     name: ClassVar[str] = "transformers"
     incidental: ClassVar[frozenset[str]] = frozenset({"batch_size", "device"})
-    model: str
+    model: ModelName
     """A directory, or the name of a model on the Hugging Face hub."""
-    adapter: str | None = None
+    adapter: ModelName | None = None
     """A LoRA adapter (peft) to put on the model."""
     device: str = "auto"
     """`auto` is the GPU if there is one."""

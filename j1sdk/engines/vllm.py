@@ -21,6 +21,7 @@ from weakref import ref
 from pydantic import Field, field_validator
 
 from j1sdk.background import on_background
+from j1sdk.component import ModelName
 from j1sdk.engines import Engine
 from j1sdk.engines.chat import encode_chat, load_tokenizer, reserved_tokens
 from j1sdk.engines.transformers import Transformers
@@ -54,9 +55,9 @@ class VLLM(Engine):
     incidental: ClassVar[frozenset[str]] = frozenset(
         {"tensor_parallel_size", "gpu_memory_utilization", "enforce_eager"}
     )
-    model: str
+    model: ModelName
     """A directory, or the name of a model on the Hugging Face hub."""
-    adapter: str | None = None
+    adapter: ModelName | None = None
     """The directory of a LoRA adapter (peft) to put on the model."""
     dtype: Literal["auto", "float32", "bfloat16", "float16"] = "auto"
     context: int | None = Field(default=None, ge=1)

@@ -7,7 +7,7 @@ from collections.abc import Mapping, Sequence
 from pathlib import Path
 from typing import NamedTuple
 
-from j1sdk.component import Catalogue
+from j1sdk.component import Finder
 from j1sdk.data.recorded import JUDGMENTS_FILE, Key, read_judgments
 from j1sdk.errors import DataError
 from j1sdk.evaluation.benchmarks import Benchmark, Unit
@@ -31,9 +31,9 @@ class Entry(NamedTuple):
     """The judgments with their texts, where the folder has them."""
 
 
-def read_entry(folder: Path, catalogue: Catalogue) -> Entry:
+def read_entry(folder: Path, known: Finder) -> Entry:
     """The run in a folder; raises DataError."""
-    evaluated, records = read_evaluated(folder, catalogue)
+    evaluated, records = read_evaluated(folder, known)
     results = results_of(records)
     return Entry(
         name=folder.name or str(folder),
@@ -44,9 +44,9 @@ def read_entry(folder: Path, catalogue: Catalogue) -> Entry:
     )
 
 
-def read_entries(folders: Sequence[Path], catalogue: Catalogue) -> list[Entry]:
+def read_entries(folders: Sequence[Path], known: Finder) -> list[Entry]:
     """Runs to compare; raises DataError where they are not of one benchmark."""
-    entries = [read_entry(folder, catalogue) for folder in folders]
+    entries = [read_entry(folder, known) for folder in folders]
     first, *others = [_without_data(entry.evaluated.benchmark) for entry in entries]
     for folder, other in zip(folders[1:], others, strict=True):
         if other != first:

@@ -13,9 +13,9 @@ from collections.abc import Sequence
 from pathlib import Path
 from statistics import fmean
 
-from pydantic import SerializeAsAny, ValidationError
+from pydantic import ValidationError
 
-from j1sdk.component import Catalogue, Value
+from j1sdk.component import Finder, Value
 from j1sdk.errors import DataError, explain
 from j1sdk.evaluation.benchmarks import Benchmark
 from j1sdk.evaluation.bootstrap import Score, resample, scores_of
@@ -51,7 +51,7 @@ class Evaluation(Value):
 class Evaluated(Value):
     """What a folder holds."""
 
-    benchmark: SerializeAsAny[Benchmark]
+    benchmark: Benchmark
     strict: Evaluation
     lenient: Evaluation | None = None
     """With answers counted wherever they are; None where the transcripts cannot be read so."""
@@ -113,12 +113,12 @@ def evaluate_to_folder(
     return evaluated
 
 
-def read_evaluated(folder: Path, catalogue: Catalogue) -> tuple[Evaluated, list[Record]]:
+def read_evaluated(folder: Path, known: Finder) -> tuple[Evaluated, list[Record]]:
     """The evaluation in a folder and its records; raises DataError."""
     path = folder / EVALUATION_FILE
     try:
         text = path.read_text(encoding="utf-8")
-        evaluated = Evaluated.model_validate_json(text, context=catalogue)
+        evaluated = Evaluated.model_validate_json(text, context=known)
     except OSError as error:
         raise DataError(
             f"{folder} holds no evaluation ({path}: {error.strerror}): make one with j1 eval"

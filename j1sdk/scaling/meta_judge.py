@@ -5,7 +5,7 @@ from __future__ import annotations
 import asyncio
 from typing import ClassVar, Literal
 
-from pydantic import Field, SerializeAsAny, field_validator, model_validator
+from pydantic import Field, field_validator, model_validator
 
 from j1sdk.deliberation import deliberate
 from j1sdk.engines import Engine
@@ -30,9 +30,9 @@ class MetaJudge(Scaling):
     """Samples drawn."""
     keep: int = Field(default=4, ge=1)
     """Samples that count."""
-    format: SerializeAsAny[JudgmentFormat]
+    format: JudgmentFormat
     """How the judge of judgments is asked, such as `pointwise`."""
-    engine: SerializeAsAny[Engine] | None = None
+    engine: Engine | None = None
     """What judges the judgments: the judge itself, unless another is given."""
     sampling: Sampling = Sampling()
     then: Literal["vote", "mean"] = "vote"

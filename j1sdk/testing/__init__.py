@@ -17,7 +17,6 @@ The judges they use are public: `oracle` is always right, `always_first` has onl
 """
 
 from j1sdk.testing.benchmarks import BenchmarkContract
-from j1sdk.testing.builders import BuilderContract
 from j1sdk.testing.components import ComponentContract
 from j1sdk.testing.engines import EngineContract
 from j1sdk.testing.formats import FormatContract
@@ -25,7 +24,7 @@ from j1sdk.testing.judges import (
     always_first,
     example_presentations,
     example_tasks,
-    isolated_host,
+    isolated_catalogue,
     judged,
     oracle,
 )
@@ -36,7 +35,6 @@ from j1sdk.testing.sources import SourceContract
 
 __all__ = [
     "BenchmarkContract",
-    "BuilderContract",
     "Compare",
     "ComponentContract",
     "Drawing",
@@ -49,7 +47,7 @@ __all__ = [
     "always_first",
     "example_presentations",
     "example_tasks",
-    "isolated_host",
+    "isolated_catalogue",
     "judged",
     "oracle",
 ]

@@ -7,7 +7,7 @@ from collections.abc import Iterator
 from typing import ClassVar
 
 from j1sdk.component import Component
-from j1sdk.testing.judges import isolated_host
+from j1sdk.testing.judges import isolated_catalogue
 
 RUDE = (
     *("", " \n", "\0", "{}", "%s", "nan", "½", "\uff17", "-1", "1000", "9" * 5000, "A", "A B"),
@@ -26,7 +26,7 @@ class ComponentContract:
         part = self.component
         assert re.fullmatch(r"[a-z0-9]+(-[a-z0-9]+)*", part.name), f"name {part.name!r}"
         described = part.model_dump(mode="json")
-        again = self.abstract.model_validate(described, context=isolated_host(*_classes(part)))
+        again = self.abstract.model_validate(described, context=isolated_catalogue(*_classes(part)))
         assert type(again) is type(part), f"a run file makes {type(again).__name__} of it"
         for option, field in type(part).model_fields.items():
             same = field.exclude or _same(getattr(again, option), getattr(part, option))

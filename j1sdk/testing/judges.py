@@ -6,6 +6,7 @@ from collections.abc import Sequence
 from os.path import commonprefix
 from types import SimpleNamespace
 
+from j1sdk.catalogue import Catalogue
 from j1sdk.component import Component
 from j1sdk.data import gold_scores
 from j1sdk.deliberation import question
@@ -13,7 +14,6 @@ from j1sdk.engines.scripted import Scripted
 from j1sdk.errors import EngineError
 from j1sdk.formats import JudgmentFormat
 from j1sdk.hookspecs import hookimpl
-from j1sdk.host import Host
 from j1sdk.types import (
     Conversation,
     Judgment,
@@ -53,12 +53,12 @@ def example_presentations(arity: int) -> list[Presentation]:
     return [shown for task in example_tasks() for shown in presentations(task, arity)]
 
 
-def isolated_host(*classes: type[Component]) -> Host:
+def isolated_catalogue(*classes: type[Component]) -> Catalogue:
     """A catalogue of these classes and of nothing that is installed; raises PluginError."""
     offered: dict[str, list[type[Component]]] = {}
     for one in dict.fromkeys(classes):
         offered.setdefault(one.kind, []).append(one)
-    return Host.of(SimpleNamespace(**{kind: _offer(found) for kind, found in offered.items()}))
+    return Catalogue.of(SimpleNamespace(**{kind: _offer(found) for kind, found in offered.items()}))
 
 
 def _offer(found: list[type[Component]]) -> object:

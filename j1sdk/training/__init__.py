@@ -7,14 +7,12 @@ from collections.abc import Callable
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, ClassVar, Protocol, runtime_checkable
 
-from pydantic import SerializeAsAny
-
 from j1sdk.component import Component
 from j1sdk.data import Source
 from j1sdk.errors import ConfigError, J1Error
 
 if TYPE_CHECKING:
-    from j1sdk.config import Run
+    from j1sdk.run import Run
 
 Progress = Callable[[int, int], None]
 """Called with (steps done, steps in all)."""
@@ -53,7 +51,7 @@ class Trainer(Component):
     kind: ClassVar[str] = "trainers"
     leaves: ClassVar[str] = "judge"
     """The folder in `out` that holds what was trained."""
-    data: SerializeAsAny[Source] | None = None
+    data: Source | None = None
     """What to train on, instead of the run's [data]."""
 
     @property

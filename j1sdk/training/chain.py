@@ -18,17 +18,16 @@ import os
 import shutil
 from collections.abc import Iterator
 from pathlib import Path
-from typing import TYPE_CHECKING, Any, ClassVar, NamedTuple
+from typing import Any, ClassVar, NamedTuple
 
-from pydantic import Field, SerializeAsAny
+from pydantic import Field
 
 from j1sdk.engines import Engine
 from j1sdk.errors import ConfigError, MissingExtraError
 from j1sdk.files import write_text
+from j1sdk.run import Run, open_run, record_judge
+from j1sdk.runfile import HERE, RUN_FILE
 from j1sdk.training import Interrupted, Progress, Trainer, begin
-
-if TYPE_CHECKING:
-    from j1sdk.config import Run
 
 JUDGE = "judge"
 
@@ -48,7 +47,7 @@ class Chain(Trainer):
     """Trainers that run one after the other. A list in `train` is read as one."""
 
     name: ClassVar[str] = "chain"
-    phases: tuple[SerializeAsAny[Trainer], ...] = Field(min_length=1)
+    phases: tuple[Trainer, ...] = Field(min_length=1)
 
     @property
     def parts(self) -> tuple[Trainer, ...]:
@@ -126,7 +125,6 @@ def run_phase(
 
 def finished(phase: Phase) -> list[dict[str, Any]] | None:
     """The log of a phase that has left its judge; raises ConfigError if another phase left it."""
-    from j1sdk.config import RUN_FILE, open_run
     from j1sdk.training.session import LOG_FILE
 
     if not (phase.out / JUDGE / RUN_FILE).is_file():
@@ -139,11 +137,10 @@ def finished(phase: Phase) -> list[dict[str, Any]] | None:
 
 def keep(last: Phase, run: Run, judge: Path) -> None:
     """The last phase's judge as the run's own: the same files, recorded with all phases."""
-    from j1sdk.config import HERE, record_judge
-
     shutil.rmtree(judge, ignore_errors=True)
     shutil.copytree(last.out / JUDGE, judge, copy_function=link)
-    record_judge(run.judge, with_model(run.judge.engine, Path(HERE)), judge, run)
+    engine = with_model(run.judge.engine, Path(HERE))
+    record_judge(run.judge.model_copy(update={"engine": engine}), judge, run)
 
 
 def link(source: str, target: str) -> None:

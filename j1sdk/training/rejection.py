@@ -18,9 +18,9 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 from pathlib import Path
-from typing import TYPE_CHECKING, Any, ClassVar
+from typing import Any, ClassVar
 
-from pydantic import Field, SerializeAsAny
+from pydantic import Field
 
 from j1sdk.data import Source
 from j1sdk.data.judgments import Judgments, Selection
@@ -28,15 +28,13 @@ from j1sdk.data.reflections import CONNECTIVE, Reflections
 from j1sdk.engines import Engine
 from j1sdk.errors import DataError
 from j1sdk.judge import JudgeRewardModel
+from j1sdk.run import Run
 from j1sdk.scaling.vote import Vote
 from j1sdk.training import Interrupted, Progress, Trainer, begin
 from j1sdk.training.chain import Chain, with_model
 from j1sdk.training.trl import Sft, TrlTrainer
 from j1sdk.training.trl_dpo import Dpo
 from j1sdk.types import JudgmentTask
-
-if TYPE_CHECKING:
-    from j1sdk.config import Run
 
 SAMPLES, HINTED = "samples", "hinted"
 
@@ -47,7 +45,7 @@ class OwnJudgments(Selection, TrlTrainer):
     samples: int = Field(default=8, ge=1)
     """Judgments sampled of each presentation."""
     temperature: float = Field(default=1.0, gt=0)
-    sampler: SerializeAsAny[Engine] | None = None
+    sampler: Engine | None = None
     """What samples instead of the judge's engine, such as vLLM; with the judge's weights in place
     of its own `model`."""
     hint: bool = False

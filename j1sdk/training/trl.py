@@ -15,7 +15,7 @@ from itertools import islice
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, ClassVar, Literal
 
-from pydantic import Field, SerializeAsAny
+from pydantic import Field
 
 from j1sdk.component import Value
 from j1sdk.data import Learnt, Source
@@ -24,6 +24,7 @@ from j1sdk.errors import ConfigError, MissingExtraError
 from j1sdk.formats import JudgmentFormat
 from j1sdk.rewards import RewardStrategy
 from j1sdk.rewards.verdict_correctness import VerdictCorrectness
+from j1sdk.run import Run, save_judge
 from j1sdk.training import Progress, Trainer
 from j1sdk.training.layout import (
     Asker,
@@ -42,8 +43,6 @@ from j1sdk.types import JudgmentTask
 
 if TYPE_CHECKING:
     from transformers import PreTrainedModel, PreTrainedTokenizerBase
-
-    from j1sdk.config import Run
 
 
 class Lora(Value):
@@ -194,13 +193,11 @@ class Grpo(TrlTrainer):
     name: ClassVar[str] = "grpo"
     learns: ClassVar[Learnt] = "tasks"
     learning_rate: float = Field(default=1e-6, gt=0)
-    rewards: tuple[SerializeAsAny[RewardStrategy], ...] = Field(
-        default=(VerdictCorrectness(),), min_length=1
-    )
+    rewards: tuple[RewardStrategy, ...] = Field(default=(VerdictCorrectness(),), min_length=1)
     tasks_per_step: int = Field(default=16, ge=1)
     rollouts: int = Field(default=8, ge=2)
     """Completions per presentation: a GRPO group."""
-    multitask: tuple[SerializeAsAny[JudgmentFormat], ...] = ()
+    multitask: tuple[JudgmentFormat, ...] = ()
     """Formats trained in the same batches as the judge's own (`j1sdk.training.multitask`)."""
     micro_batch: int | None = Field(default=None, ge=1)
     """Completions per forward pass and process; a whole step's unless given."""
@@ -319,8 +316,6 @@ def save_trained(
     run: Run, model: PreTrainedModel, tokenizer: PreTrainedTokenizerBase, directory: Path
 ) -> None:
     """Save as a judge: adapters merged, weights, tokenizer and the run that made it."""
-    from j1sdk.config import save_judge
-
     merged = model.merge_and_unload() if hasattr(model, "merge_and_unload") else model
     asked_for = run.judge.engine.model_dump(exclude={"name", "model", "adapter"})
     engine = Transformers.around(merged, tokenizer, **asked_for)

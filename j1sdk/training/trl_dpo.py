@@ -8,13 +8,12 @@ from typing import TYPE_CHECKING, Any, ClassVar
 from pydantic import Field
 
 from j1sdk.data import Learnt
+from j1sdk.run import Run
 from j1sdk.training.layout import Asker, context_of, fitting
 from j1sdk.training.trl import TrlTrainer, configured
 
 if TYPE_CHECKING:
     from transformers import PreTrainedModel, PreTrainedTokenizerBase
-
-    from j1sdk.config import Run
 
 
 class Dpo(TrlTrainer):

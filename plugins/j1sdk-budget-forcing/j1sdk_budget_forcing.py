@@ -10,7 +10,7 @@ from collections.abc import Generator
 from operator import attrgetter
 from typing import Any, ClassVar
 
-from pydantic import Field, SerializeAsAny, field_validator
+from pydantic import Field, field_validator
 
 from j1sdk.errors import JudgmentError
 from j1sdk.formats import JudgmentFormat, Reading, Turn
@@ -23,7 +23,7 @@ class BudgetForcing(JudgmentFormat):
     """Wraps a format whose answer follows a thinking block. The last round's verdict counts."""
 
     name: ClassVar[str] = "budget-forcing"
-    format: SerializeAsAny[ThinkingFormat]
+    format: ThinkingFormat
     wait: str = Field(default="\nWait", min_length=1)
     """Put where the thinking ended, to make the judge go on."""
     rounds: int = Field(default=2, ge=1)

@@ -33,8 +33,8 @@ from j1sdk import (
     Turn,
 )
 from j1sdk.background import run
-from j1sdk.host import Host
-from j1sdk.testing import FormatContract, always_first, example_tasks, isolated_host, oracle
+from j1sdk.catalogue import Catalogue
+from j1sdk.testing import FormatContract, always_first, example_tasks, isolated_catalogue, oracle
 
 TASK = JudgmentTask.from_pair("Sum of 2 and 2?", "4", "5")
 SHOWN = Presentation(task=TASK, order=(0, 1))
@@ -270,7 +270,7 @@ class Talkative(PairwiseVerdict):
 def test_a_format_without_thinking_is_refused() -> None:
     with pytest.raises(ValidationError, match="instance of ThinkingFormat"):
         BudgetForcing(format=Thoughtless())
-    catalogue = isolated_host(Thoughtless, BudgetForcing)
+    catalogue = isolated_catalogue(Thoughtless, BudgetForcing)
     described = {"name": "budget-forcing", "format": "thoughtless"}
     with pytest.raises(ValueError, match="'thoughtless' is no ThinkingFormat"):
         JudgmentFormat.model_validate(described, context=catalogue)
@@ -279,7 +279,7 @@ def test_a_format_without_thinking_is_refused() -> None:
 def test_a_wrapped_format_without_a_name_is_refused() -> None:
     described = {"name": "budget-forcing", "format": {"thinking": "plan"}}
     with pytest.raises(ValidationError, match="no `name`: say which of the formats is meant"):
-        JudgmentFormat.model_validate(described, context=isolated_host(BudgetForcing))
+        JudgmentFormat.model_validate(described, context=isolated_catalogue(BudgetForcing))
 
 
 @pytest.mark.parametrize("form", [Talkative(), Talkative(thinking="plan")])
@@ -300,7 +300,7 @@ def test_options_without_a_meaning_are_refused(options: dict[str, Any]) -> None:
 def test_the_readmes_run_file_is_valid() -> None:
     readme = (Path(__file__).parent / "README.md").read_text(encoding="utf-8")
     described = tomllib.loads(readme.partition("```toml")[2].partition("```")[0])
-    both = isolated_host(BudgetForcing, PairwiseVerdict)
+    both = isolated_catalogue(BudgetForcing, PairwiseVerdict)
     read = JudgmentFormat.model_validate(described["judge"]["format"], context=both)
     assert read == forcing(rounds=3)
     assert set(described["judge"]["format"]) - {"name"} == set(BudgetForcing.model_fields)
@@ -309,7 +309,7 @@ def test_the_readmes_run_file_is_valid() -> None:
 def test_a_run_file_names_both_formats() -> None:
     described = tomllib.loads((Path(__file__).parent / "pyproject.toml").read_text())
     plugins = [import_module(one) for one in described["project"]["entry-points"]["j1sdk"].values()]
-    catalogue = Host.of(*plugins)
+    catalogue = Catalogue.of(*plugins)
     assert catalogue.names("formats") == ["budget-forcing"]
     run_file = """
     [format]
@@ -318,7 +318,7 @@ def test_a_run_file_names_both_formats() -> None:
     format = { name = "pairwise-scores", high = 5 }
     """
     described = tomllib.loads(run_file)["format"]
-    both = isolated_host(BudgetForcing, PairwiseScores)
+    both = isolated_catalogue(BudgetForcing, PairwiseScores)
     read = JudgmentFormat.model_validate(described, context=both)
     assert read == BudgetForcing(format=PairwiseScores(high=5), rounds=4)
     assert read.model_dump()["format"]["name"] == "pairwise-scores"

@@ -18,10 +18,10 @@ from j1sdk_family.think_j import PreferenceStrength, ThinkJ
 
 from j1sdk import ConfigError, JudgmentFormat, JudgmentTask, PairwiseScores, Scores, Usage
 from j1sdk.background import run
-from j1sdk.config import build_run
-from j1sdk.host import Host
+from j1sdk.catalogue import Catalogue
 from j1sdk.rankings import Ranking
 from j1sdk.rankings.round_robin import RoundRobin
+from j1sdk.run import build_run
 from j1sdk.testing import Compare, RankingContract, RewardContract, judged
 from j1sdk.types import Judgment, Presentation
 
@@ -195,7 +195,7 @@ def test_the_distribution_registers_every_part() -> None:
     modules = {path.stem for path in (HERE / "j1sdk_family").glob("*.py")} - {"__init__"}
     assert {point.rpartition(".")[2] for point in points.values()} == modules
     assert all(name.replace("-", "_") in modules for name in points)
-    catalogue = Host.of(*map(import_module, points.values()))
+    catalogue = Catalogue.of(*map(import_module, points.values()))
     offered = {kind: set(catalogue.names(kind)) for kind in ("formats", "rewards", "rankings")}
     assert offered == {
         "formats": {form.name for form in (Hinted, RewardAnything, RmR1, Rrm, ThinkJ)},

@@ -19,10 +19,10 @@ from j1sdk import (
     Scripted,
     Unparseable,
 )
-from j1sdk.host import Host
+from j1sdk.catalogue import Catalogue
 from j1sdk.rewards.format_adherence import FormatAdherence
 from j1sdk.rewards.verdict_correctness import VerdictCorrectness
-from j1sdk.testing import FormatContract, example_tasks, isolated_host, oracle
+from j1sdk.testing import FormatContract, example_tasks, isolated_catalogue, oracle
 
 ANALYSIS = "<principles>Truth (100%)</principles>\n<critique>A errs.</critique>\n"
 
@@ -230,7 +230,7 @@ def test_the_built_in_rewards_grade_it() -> None:
 def test_the_distribution_registers_it() -> None:
     described = tomllib.loads((Path(__file__).parent / "pyproject.toml").read_text())
     points = described["project"]["entry-points"]["j1sdk"]
-    catalogue = Host.of(*map(import_module, points.values()))
+    catalogue = Catalogue.of(*map(import_module, points.values()))
     assert JudgmentFormat.model_validate("spct", context=catalogue) == Spct()
     assert JudgmentFormat.model_validate("spct-single", context=catalogue) == SpctSingle()
 
@@ -238,7 +238,7 @@ def test_the_distribution_registers_it() -> None:
 def test_the_readmes_run_files_are_valid() -> None:
     readme = (Path(__file__).parent / "README.md").read_text(encoding="utf-8")
     text = readme.partition("```toml")[2].partition("```")[0]
-    catalogue = isolated_host(Spct)
+    catalogue = isolated_catalogue(Spct)
     for written, form in (
         (text, Spct()),
         (text.replace('format = "spct"', "").replace("# format", "format"), Spct(low=0, high=5)),

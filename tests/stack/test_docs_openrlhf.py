@@ -12,9 +12,9 @@ from typing import Any
 import pytest
 from click.testing import CliRunner, Result
 
+from j1sdk.catalogue import catalogue
 from j1sdk.cli import j1
-from j1sdk.config import build_run
-from j1sdk.host import host
+from j1sdk.run import build_run
 from j1sdk.training.openrlhf.base import OpenRLHFTrainer
 from j1sdk.training.openrlhf.flags import version_of
 from j1sdk.training.openrlhf.parsers import installed_version, parser_of
@@ -99,7 +99,7 @@ def test_the_table_says_what_they_are() -> None:
     rows = re.findall(r"^\| `(openrlhf-\w+)` \| `(\w+)` \|.*\| `([\w-]+)/` \|$", PAGE, re.M)
     assert len(rows) == 3
     for name, program, leaves in rows:
-        trainer = host().find("trainers", name)
+        trainer = catalogue().find("trainers", name)
         assert issubclass(trainer, OpenRLHFTrainer)
         assert (trainer.program, trainer.leaves) == (program, leaves)
 

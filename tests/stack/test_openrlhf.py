@@ -19,6 +19,7 @@ from typing import Any
 
 import psutil
 import pytest
+from j1sdk_quickstart.tasks import Arithmetic
 from openrlhf_runs import MARK, Command, Finished, finish, moved, series, started, weights
 
 from j1sdk import (
@@ -29,10 +30,9 @@ from j1sdk import (
     Sampling,
     Transformers,
 )
-from j1sdk.arithmetic.tasks import Arithmetic
-from j1sdk.config import Run
 from j1sdk.rewards.format_adherence import FormatAdherence
 from j1sdk.rewards.verdict_consistency import VerdictConsistency
+from j1sdk.run import Run
 from j1sdk.training.openrlhf.cluster import Cluster
 from j1sdk.training.openrlhf.launch import last_words
 from j1sdk.training.openrlhf.trainer import OpenRLHF
@@ -46,9 +46,9 @@ STEPS, TASKS, ROLLOUTS = 8, 8, 4
 def hesitant(tmp_path_factory: pytest.TempPathFactory) -> Path:
     """A model that has learnt to judge by guessing, and to give no answer half of the time."""
     import torch
+    from j1sdk_quickstart.models import make_model, make_tokenizer
+    from j1sdk_quickstart.pretraining import Lesson, batch, make_optimizers, train_step
 
-    from j1sdk.arithmetic.models import make_model, make_tokenizer
-    from j1sdk.arithmetic.pretraining import Lesson, batch, make_optimizers, train_step
     from j1sdk.types import presentations
 
     format, generator = PairwiseVerdict(), random.Random(0)

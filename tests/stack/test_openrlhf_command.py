@@ -9,6 +9,7 @@ from typing import Any
 
 import pytest
 from click.testing import CliRunner
+from j1sdk_quickstart.tasks import Arithmetic
 from tiny_recipes import write_pairs
 
 from j1sdk import (
@@ -19,13 +20,12 @@ from j1sdk import (
     Sampling,
     Transformers,
 )
-from j1sdk.arithmetic.tasks import Arithmetic
 from j1sdk.cli import j1
-from j1sdk.config import Run, read_run
 from j1sdk.data.jsonl import JsonLines
 from j1sdk.rewards.score_ordering import ScoreOrdering
 from j1sdk.rewards.verdict_consistency import VerdictConsistency
 from j1sdk.rewards.verdict_correctness import VerdictCorrectness
+from j1sdk.run import Run, read_run
 from j1sdk.training.multitask import Assignment
 from j1sdk.training.openrlhf.base import OpenRLHFTrainer
 from j1sdk.training.openrlhf.cluster import Cluster

@@ -11,13 +11,13 @@ from types import SimpleNamespace
 from typing import Any
 
 import pytest
+from j1sdk_quickstart.tasks import Arithmetic
 from openrlhf_runs import SHIM, Finished, finish, moved, series, started, weights
 
 from j1sdk import JudgeRewardModel, JudgmentTask, PairwiseVerdict, Sampling, Source, Transformers
-from j1sdk.arithmetic.tasks import Arithmetic
-from j1sdk.config import Run, read_run
 from j1sdk.data.jsonl import JsonLines
 from j1sdk.engines.chat import encode_chat
+from j1sdk.run import Run, read_run
 from j1sdk.training.layout import Asker
 from j1sdk.training.openrlhf.deepspeed import DeepSpeedTrainer, Machines
 from j1sdk.training.openrlhf.dpo import OpenRLHFDpo
@@ -38,8 +38,7 @@ SINGLE = {"batch_size": 1, "micro_batch": 1, "cluster": ONE}
 @pytest.fixture(scope="module")
 def model(tmp_path_factory: pytest.TempPathFactory) -> Path:
     import torch
-
-    from j1sdk.arithmetic.models import make_model, make_tokenizer
+    from j1sdk_quickstart.models import make_model, make_tokenizer
 
     directory = tmp_path_factory.mktemp("model")
     tokenizer = make_tokenizer([PairwiseVerdict()])

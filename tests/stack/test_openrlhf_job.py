@@ -16,13 +16,13 @@ from pathlib import Path
 from typing import Any
 
 import pytest
+from j1sdk_quickstart.tasks import Arithmetic
 from pydantic import ValidationError
 from reward_client import until
 
 from j1sdk import ConfigError, JudgeRewardModel, PairwiseVerdict, Transformers
-from j1sdk.arithmetic.tasks import Arithmetic
-from j1sdk.config import Run, build_run
 from j1sdk.errors import TrainingError
+from j1sdk.run import Run, build_run
 from j1sdk.training.openrlhf.cluster import Cluster
 from j1sdk.training.openrlhf.job import RAY, Job, carried
 from j1sdk.training.openrlhf.launch import end_group, launch

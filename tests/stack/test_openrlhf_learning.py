@@ -14,14 +14,14 @@ from typing import Any
 
 import pytest
 from biased_judge import biased_judge, fingerprint
+from j1sdk_quickstart.tasks import Arithmetic
 from openrlhf_runs import Finished, finish, moved, series, started, weights
 
 from j1sdk import JudgeRewardModel, PairwiseVerdict, Sampling, Source, Transformers
-from j1sdk.arithmetic.tasks import Arithmetic
-from j1sdk.config import Run
 from j1sdk.data.jsonl import JsonLines
 from j1sdk.evaluation.metrics import Metrics, Rate, measure
 from j1sdk.rewards.verdict_correctness import VerdictCorrectness
+from j1sdk.run import Run
 from j1sdk.training.openrlhf.cluster import Cluster
 from j1sdk.training.openrlhf.trainer import OpenRLHF
 

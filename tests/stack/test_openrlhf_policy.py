@@ -33,8 +33,8 @@ from j1sdk import (
     Sampling,
     Transformers,
 )
-from j1sdk.config import Run, dump_run
-from j1sdk.serving.server import Serve
+from j1sdk.run import Run, dump_run
+from j1sdk.server import Serve
 from j1sdk.training.openrlhf.cluster import Cluster
 from j1sdk.training.openrlhf.parsers import check_words, installed_version
 from j1sdk.training.openrlhf.policy import OpenRLHFPolicy

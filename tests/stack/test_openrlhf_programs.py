@@ -7,6 +7,7 @@ from pathlib import Path
 from typing import Any
 
 import pytest
+from j1sdk_quickstart.tasks import Arithmetic
 from pydantic import ValidationError
 
 from j1sdk import (
@@ -17,10 +18,9 @@ from j1sdk import (
     Scripted,
     Transformers,
 )
-from j1sdk.arithmetic.tasks import Arithmetic
-from j1sdk.config import Run
 from j1sdk.data import Source
 from j1sdk.data.jsonl import JsonLines
+from j1sdk.run import Run
 from j1sdk.training.openrlhf.deepspeed import DeepSpeedTrainer, Machines
 from j1sdk.training.openrlhf.dpo import OpenRLHFDpo
 from j1sdk.training.openrlhf.parsers import check_words, installed_version

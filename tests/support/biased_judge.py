@@ -15,13 +15,13 @@ from pathlib import Path
 from tempfile import TemporaryDirectory
 
 import torch
+from j1sdk_quickstart.models import make_model, make_tokenizer
+from j1sdk_quickstart.pretraining import Lesson, batch, make_optimizers, pretrain, train_step
+from j1sdk_quickstart.tasks import Arithmetic
 from transformers import PreTrainedTokenizerFast, Qwen3ForCausalLM
 
 import j1sdk
 from j1sdk import PairwiseVerdict
-from j1sdk.arithmetic.models import make_model, make_tokenizer
-from j1sdk.arithmetic.pretraining import Lesson, batch, make_optimizers, pretrain, train_step
-from j1sdk.arithmetic.tasks import Arithmetic
 
 CACHE = Path(__file__).parents[2] / ".cache" / "biased-judge"
 SEED, STEPS, BATCH, BIAS = 0, 150, 64, 0.8

@@ -12,8 +12,8 @@ import sys
 from reward_client import pointwise
 
 from j1sdk import Pointwise
-from j1sdk.serving.server import Serve
-from j1sdk.serving.server.running import RewardServer
+from j1sdk.server import Serve
+from j1sdk.server.running import RewardServer
 
 SECONDS = 0.5
 

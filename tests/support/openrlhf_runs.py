@@ -18,7 +18,7 @@ from typing import Any, NamedTuple
 
 import psutil
 
-from j1sdk.config import Run, dump_run
+from j1sdk.run import Run, dump_run
 
 SHIM = Path(__file__).parents[1] / "stack" / "shim"
 SURROUNDINGS = {

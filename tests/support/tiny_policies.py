@@ -7,12 +7,12 @@ from collections.abc import Callable, Sequence
 from pathlib import Path
 
 import torch
+from j1sdk_quickstart.models import make_model, make_tokenizer
+from j1sdk_quickstart.pretraining import Lesson, batch, make_optimizers, train_step
+from j1sdk_quickstart.sums import Sum, draw, mistake
 from transformers import AutoModelForCausalLM, AutoTokenizer, PreTrainedTokenizerFast
 
 from j1sdk import JudgmentTask, Message, PairwiseVerdict, Pointwise
-from j1sdk.arithmetic.models import make_model, make_tokenizer
-from j1sdk.arithmetic.pretraining import Lesson, batch, make_optimizers, train_step
-from j1sdk.arithmetic.sums import Sum, draw, mistake
 from j1sdk.types import Presentation
 
 POINTWISE, PAIRWISE = Pointwise(), PairwiseVerdict()

@@ -8,12 +8,12 @@ from typing import Any
 
 import tomli_w
 from j1sdk_family.hinted import HINT
+from j1sdk_quickstart.models import make_model, make_tokenizer
+from j1sdk_quickstart.tasks import Arithmetic
 
-from j1sdk.arithmetic.models import make_model, make_tokenizer
-from j1sdk.arithmetic.tasks import Arithmetic
-from j1sdk.config import build_run
+from j1sdk.catalogue import catalogue
 from j1sdk.formats import JudgmentFormat
-from j1sdk.host import host
+from j1sdk.run import build_run
 from j1sdk.types import JudgmentTask
 
 ON_THIS_MACHINE = {"openrlhf": "grpo", "openrlhf-sft": "sft", "openrlhf-dpo": "dpo"}
@@ -75,7 +75,7 @@ def engine(model: Path) -> dict[str, Any]:
 
 def read_format(described: Any) -> JudgmentFormat:
     """The format that a run file's table names."""
-    return JudgmentFormat.model_validate(described, context=host())
+    return JudgmentFormat.model_validate(described, context=catalogue())
 
 
 def spoken(described: dict[str, Any]) -> list[Any]:

@@ -8,14 +8,14 @@ from pathlib import Path
 from typing import Any
 
 import torch
+from j1sdk_quickstart.models import make_model, make_tokenizer
 from transformers import AutoModelForCausalLM, AutoTokenizer
 
-from j1sdk.arithmetic.models import make_model, make_tokenizer
-from j1sdk.config import Run, build_run
 from j1sdk.engines.transformers import Transformers
 from j1sdk.formats.pairwise_verdict import PairwiseVerdict
 from j1sdk.formats.pointwise import Pointwise
 from j1sdk.judge import JudgeRewardModel
+from j1sdk.run import Run, build_run
 from j1sdk.training.layout import Asker
 from j1sdk.types import Presentation
 

@@ -10,19 +10,19 @@ from collections.abc import Iterator
 from contextlib import contextmanager
 from functools import reduce
 from pathlib import Path
-from typing import TYPE_CHECKING, Any, ClassVar, NamedTuple, Self
+from typing import Any, ClassVar, NamedTuple, Self
 
 from pydantic import Field, ValidationError
 
+from j1sdk.catalogue import catalogue
 from j1sdk.errors import ConfigError, TrainingError, explain
 from j1sdk.files import write_text
+from j1sdk.run import Run, record_judge
+from j1sdk.runfile import HERE, dump, versions
 from j1sdk.training import Interrupted, Progress, Trainer
 from j1sdk.training.openrlhf.arguments import check_agreement, read_arguments
 from j1sdk.training.openrlhf.flags import Flags, Version, version_of, words
 from j1sdk.training.openrlhf.parsers import check_words, installed_version
-
-if TYPE_CHECKING:
-    from j1sdk.config import Run
 
 RUN, FINAL, LOGS, CHECKPOINTS = "run.toml", "final", "tensorboard", "checkpoints"
 """In OpenRLHF's folder."""
@@ -92,24 +92,20 @@ class OpenRLHFTrainer(Trainer):
 
     def record(self, run: Run, folder: Path) -> None:
         """Write how the weights in `folder` were made: into it, or beside it if it is no judge."""
-        from j1sdk.config import HERE, dump_run, record_judge, versions
-
         if self.leaves == Trainer.leaves:
             engine = run.judge.engine.model_copy(update={"model": HERE})
-            record_judge(run.judge, engine, folder, run)
+            record_judge(run.judge.model_copy(update={"engine": engine}), folder, run)
         else:
             made = run.model_copy(update={"made_with": versions()})
-            write_text(folder.with_name(RUN), dump_run(made))
+            write_text(folder.with_name(RUN), dump(made))
 
     def plan(self, run: Run, out: Path, version: str) -> Plan:
         """Write OpenRLHF's files into `out`, and work out its command. Raises ConfigError."""
-        from j1sdk.config import dump_run
-
         told = read_arguments(self.arguments, self.program) if self.arguments else {}
         whole, folder = self.filled(told) if told else self, folder_in(out)
         run = run.model_copy(update={"train": whole})
         whole.check(run)
-        write_text(folder / RUN, dump_run(run))
+        write_text(folder / RUN, dump(run))
         written = whole.write(run, folder, version_of(version))
         flags = {
             "train.seed": run.seed,
@@ -124,8 +120,6 @@ class OpenRLHFTrainer(Trainer):
 
     def filled(self, told: Flags) -> Self:
         """With what `told` has for options that are not set; raises ConfigError."""
-        from j1sdk.host import host
-
         described = self.model_dump(exclude_unset=True)
         for option, flag in self.spelled.items():
             *tables, name = option.split(".")
@@ -133,7 +127,7 @@ class OpenRLHFTrainer(Trainer):
                 table = reduce(lambda at, key: at.setdefault(key, {}), tables, described)
                 table.setdefault(name, told[flag])
         try:
-            return type(self).model_validate(described, context=host())
+            return type(self).model_validate(described, context=catalogue())
         except ValidationError as error:
             raise ConfigError(f"{self.arguments}: {explain(error)[0]}") from error
 

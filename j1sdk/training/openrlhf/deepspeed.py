@@ -18,6 +18,7 @@ from pydantic import Field, model_validator
 
 from j1sdk.engines.chat import load_tokenizer
 from j1sdk.errors import ConfigError
+from j1sdk.run import Run
 from j1sdk.training.openrlhf.base import OpenRLHFTrainer, Written, model_of
 from j1sdk.training.openrlhf.cluster import Nodes
 from j1sdk.training.openrlhf.flags import Flags, Version, words
@@ -25,7 +26,6 @@ from j1sdk.training.openrlhf.flags import Flags, Version, words
 if TYPE_CHECKING:
     from transformers import PreTrainedTokenizerBase
 
-    from j1sdk.config import Run
 
 Row = dict[str, str]
 """A text by its column: `prompt`, if there is one, goes before each of the others."""

@@ -7,6 +7,7 @@ from typing import TYPE_CHECKING, ClassVar
 
 from pydantic import Field
 
+from j1sdk.run import Run
 from j1sdk.training.layout import Asker
 from j1sdk.training.openrlhf.base import check_single_turn
 from j1sdk.training.openrlhf.deepspeed import DeepSpeedTrainer, Row, Texts
@@ -14,8 +15,6 @@ from j1sdk.training.openrlhf.flags import Flags
 
 if TYPE_CHECKING:
     from transformers import PreTrainedTokenizerBase
-
-    from j1sdk.config import Run
 
 
 class OpenRLHFDpo(DeepSpeedTrainer):

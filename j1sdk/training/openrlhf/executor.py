@@ -216,7 +216,7 @@ def agent_executor(run_file: str | Path, base: type) -> type:
     """The class OpenRLHF loads to train a run's judge."""
 
     def make() -> PairedExecutor:
-        from j1sdk.config import read_run
+        from j1sdk.run import read_run
 
         run = read_run(Path(run_file))
         formats = getattr(run.train, "multitask", ())

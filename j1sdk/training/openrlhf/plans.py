@@ -4,16 +4,14 @@ from __future__ import annotations
 
 from collections.abc import Iterator
 from pathlib import Path
-from typing import TYPE_CHECKING, NamedTuple
+from typing import NamedTuple
 
 from j1sdk.errors import ConfigError
+from j1sdk.run import Run
 from j1sdk.training import Trainer
 from j1sdk.training.chain import Chain, Phase
 from j1sdk.training.openrlhf.base import FINAL, OpenRLHFTrainer, Plan, folder_in, model_of
 from j1sdk.training.openrlhf.parsers import installed_version
-
-if TYPE_CHECKING:
-    from j1sdk.config import Run
 
 
 class Planned(NamedTuple):

@@ -14,9 +14,11 @@ from typing import TYPE_CHECKING, Any, ClassVar
 
 from pydantic import Field, field_validator
 
+from j1sdk.component import ModelName
 from j1sdk.errors import ConfigError, TrainingError
 from j1sdk.files import write_text
-from j1sdk.serving.server.options import Serve
+from j1sdk.run import Run
+from j1sdk.server.options import Serve
 from j1sdk.training import Progress
 from j1sdk.training.openrlhf.agent import AGENT
 from j1sdk.training.openrlhf.base import RUN, Written
@@ -24,8 +26,7 @@ from j1sdk.training.openrlhf.flags import Flags, Sizes, Version, cluster_flags, 
 from j1sdk.training.openrlhf.trainer import RolloutTrainer
 
 if TYPE_CHECKING:
-    from j1sdk.config import Run
-    from j1sdk.serving.server.labels import Label
+    from j1sdk.server.labels import Label
 
 FUNCTION, GROUP = "function", "group"
 EXECUTOR = "j1sdk.training.openrlhf.ranked"
@@ -47,7 +48,7 @@ class OpenRLHFPolicy(RolloutTrainer):
         "context": "data.max_len",
         "reward": "reward.remote_url",
     }
-    policy: str = Field(min_length=1)
+    policy: ModelName = Field(min_length=1)
     """A directory, or the name of a model on the Hugging Face hub."""
     prompts: Path
     """JSON lines: {"prompt": a text or messages, "reference": a reference answer, if known}."""
@@ -137,7 +138,7 @@ class OpenRLHFPolicy(RolloutTrainer):
 
     def _reward_flags(self, folder: Path) -> Flags:
         """What OpenRLHF is to take for the reward; writes the file, if it is one."""
-        from j1sdk.serving.openrlhf import write_shim
+        from j1sdk.adapters.openrlhf import write_shim
 
         if self.remote:
             return {"reward.remote_url": self.reward}

@@ -16,10 +16,10 @@ from typing import Any
 from j1sdk.background import on_background
 from j1sdk.errors import ConfigError
 from j1sdk.judge import JudgeRewardModel
-from j1sdk.serving.server.labels import Label
-from j1sdk.serving.server.options import Serve
-from j1sdk.serving.server.outcomes import Outcome, logged, outcome_of, settled
-from j1sdk.serving.server.rendered import without_end
+from j1sdk.server.labels import Label
+from j1sdk.server.options import Serve
+from j1sdk.server.outcomes import Outcome, logged, outcome_of, settled
+from j1sdk.server.rendered import without_end
 from j1sdk.training.openrlhf.agent import Trajectory, agent_class, complete, log_probs
 from j1sdk.training.openrlhf.siblings import MATE_SECONDS, Groups, Siblings
 from j1sdk.types import Conversation
@@ -112,7 +112,7 @@ def agent_executor(run_file: str | Path, base: type) -> type:
     """The class OpenRLHF loads to train a policy by a run's judge, with its [serve] table."""
 
     def make() -> RankedExecutor:
-        from j1sdk.config import read_run
+        from j1sdk.run import read_run
 
         run = read_run(Path(run_file))
         return RankedExecutor(run.judge, run.serve or Serve())

@@ -10,6 +10,7 @@ from pydantic import Field
 from j1sdk.engines.chat import render_chat
 from j1sdk.errors import DataError
 from j1sdk.quoting import breakable, quote_presentation
+from j1sdk.run import Run
 from j1sdk.training.layout import template_options
 from j1sdk.training.openrlhf.deepspeed import DeepSpeedTrainer, Row, Texts
 from j1sdk.training.openrlhf.flags import Flags
@@ -17,8 +18,6 @@ from j1sdk.types import JudgmentTask, Presentation
 
 if TYPE_CHECKING:
     from transformers import PreTrainedTokenizerBase
-
-    from j1sdk.config import Run
 
 
 class OpenRLHFRewardModel(DeepSpeedTrainer):

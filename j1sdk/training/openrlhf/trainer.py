@@ -5,20 +5,18 @@ from __future__ import annotations
 from collections.abc import Iterator
 from contextlib import contextmanager
 from pathlib import Path
-from typing import TYPE_CHECKING, ClassVar, Literal
+from typing import ClassVar, Literal
 
-from pydantic import Field, SerializeAsAny
+from pydantic import Field
 
 from j1sdk.formats import JudgmentFormat
 from j1sdk.rewards import RewardStrategy
 from j1sdk.rewards.verdict_correctness import VerdictCorrectness
+from j1sdk.run import Run
 from j1sdk.training.multitask import parts_of
 from j1sdk.training.openrlhf.base import OpenRLHFTrainer, Written, model_of
 from j1sdk.training.openrlhf.cluster import Cluster
 from j1sdk.training.openrlhf.flags import Sizes, Version, cluster_flags, grpo_flags
-
-if TYPE_CHECKING:
-    from j1sdk.config import Run
 
 
 class RolloutTrainer(OpenRLHFTrainer):
@@ -71,13 +69,11 @@ class OpenRLHF(RolloutTrainer):
     spelled: ClassVar[dict[str, str]] = RolloutTrainer.spelled | {
         "tasks_per_step": "rollout.batch_size"
     }
-    rewards: tuple[SerializeAsAny[RewardStrategy], ...] = Field(
-        default=(VerdictCorrectness(),), min_length=1
-    )
+    rewards: tuple[RewardStrategy, ...] = Field(default=(VerdictCorrectness(),), min_length=1)
     tasks_per_step: int = Field(default=64, ge=1)
     rollouts: int = Field(default=4, ge=1)
     """Completions per presentation."""
-    multitask: tuple[SerializeAsAny[JudgmentFormat], ...] = ()
+    multitask: tuple[JudgmentFormat, ...] = ()
     """Formats trained with the judge's own, a row for each (`j1sdk.training.multitask`)."""
 
     def check(self, run: Run) -> None:

@@ -10,7 +10,7 @@ from __future__ import annotations
 from operator import attrgetter
 from typing import Any, ClassVar, Literal
 
-from pydantic import SerializeAsAny, field_validator
+from pydantic import field_validator
 
 from j1sdk import Conversation, JudgmentFormat, Message, Presentation, hookimpl
 from j1sdk.data import gold_scores, opposite
@@ -28,7 +28,7 @@ class Hinted(JudgmentFormat):
     """Wraps a format, and ends its question with the gold verdict, or with the opposite of it."""
 
     name: ClassVar[str] = "hinted"
-    format: SerializeAsAny[JudgmentFormat]
+    format: JudgmentFormat
     verdict: Literal["right", "wrong"] = "right"
     """`wrong` tells the opposite of the gold verdict: how a critic argues for the losing side."""
 

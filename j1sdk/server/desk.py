@@ -1,0 +1,152 @@
+"""The server without HTTP: takes items, judges them together, and answers each in time.
+
+Requests wait for no batch: whatever is asked goes to the engine at once, and the engine makes its
+batches of all that is in flight. Equal items in flight are judged once. Whoever stops waiting
+leaves the others their judgment; a judgment that nobody waits for is cancelled.
+"""
+
+from __future__ import annotations
+
+import asyncio
+from collections.abc import Awaitable, Iterator, Sequence
+from contextlib import contextmanager
+from typing import TypeVar
+
+from j1sdk.judge import JudgeRewardModel, RankedResponses, mean_win
+from j1sdk.server.cohorts import Cohorts
+from j1sdk.server.metrics import Meter
+from j1sdk.server.options import Serve
+from j1sdk.server.outcomes import Item, Outcome, outcome_of
+from j1sdk.server.refusals import Busy, Closing, TooLarge, Unreadable
+from j1sdk.sharing import Sharing
+from j1sdk.types import Conversation, JudgeResult, Judgment, JudgmentStatus, JudgmentTask
+
+Result = TypeVar("Result")
+Verdict = JudgeResult | RankedResponses
+
+
+class Desk:
+    """A judge at work for many clients."""
+
+    def __init__(self, judge: JudgeRewardModel, options: Serve) -> None:
+        self.judge, self.options = judge, options
+        self.pending = 0
+        """Responses being judged."""
+        self.ready = self.closing = False
+        self.trouble: list[str] = []
+        """What the engine complained of when last asked, until it answers."""
+        self.failure: BaseException | None = None
+        """What makes judging impossible; the server ends with it."""
+        self.meter = Meter(lambda: self.pending, lambda: self.ready and not self.closing)
+        self._items = Sharing[Item, Outcome](self.meter.shared)
+        self._tasks = Sharing[JudgmentTask, Verdict](self.meter.shared)
+        self._cohorts = (
+            Cohorts(self._rank, options.cohort, options.cohort_wait, options.deadline, self.meter)
+            if options.cohort
+            else None
+        )
+
+    async def score(self, items: Sequence[Item]) -> list[Outcome]:
+        """What becomes of each item, all judged at once; raises a Refusal."""
+        for item in items:
+            self._fits(item.prompt, (item.response, item.reference))
+            if self.judge.format.arity == 2 and item.reference is None and not self._cohorts:
+                raise Unreadable(
+                    f"{self.judge.format.name} compares responses: send a reference answer as the"
+                    " label, start the server with --cohort N, or use /v1/judge"
+                )
+        with self._admitted(len(items)):
+            if len(items) == 1:  # as trainers ask: not worth a task of its own
+                return [await self._outcome(items[0])]
+            return list(await asyncio.gather(*map(self._outcome, items)))
+
+    async def judge_task(self, task: JudgmentTask) -> Verdict | None:
+        """All judgments of a task; None where the deadline came first. Raises a Refusal."""
+        self._fits(task.prompt, (*task.responses, task.reference))
+        with self._admitted(len(task.responses)):
+            return await self._in_time(self._tasks.get(task, lambda: self._verdict(task)))
+
+    def close(self) -> None:
+        """Take nothing new; what was accepted is still answered."""
+        self.closing = True
+        if self._cohorts:
+            self._cohorts.refuse()
+
+    @contextmanager
+    def _admitted(self, count: int) -> Iterator[None]:
+        """A place for so many responses; raises Closing, TooLarge or Busy where there is none."""
+        most = self.options.max_pending
+        if self.closing:
+            raise Closing("the server is closing")
+        if count > most:
+            raise TooLarge(f"{count} responses in one request; max_pending is {most}")
+        if self.pending + count > most:
+            raise Busy(f"{self.pending} responses are being judged; max_pending is {most}")
+        self.pending += count
+        try:
+            yield
+        finally:
+            self.pending -= count
+
+    def _fits(self, prompt: Conversation, texts: Sequence[str | None]) -> None:
+        """Raise TooLarge for a text that is too long."""
+        asked = sum([len(message.content) for message in prompt])
+        longest = max(asked, *[len(text or "") for text in texts])
+        if longest > self.options.max_chars:
+            raise TooLarge(f"a text of {longest} characters; max_chars is {self.options.max_chars}")
+
+    async def _outcome(self, item: Item) -> Outcome:
+        if self._cohorts:
+            waiting = self._cohorts.score(Item(item.prompt, item.response))
+        else:
+            waiting = self._items.get(item, lambda: self._judged(item))
+        outcome = await self._in_time(waiting) or Outcome(
+            score=None, reason="deadline", detail=f"no score within {self.options.deadline:g} s"
+        )
+        self.meter.answered(outcome)
+        return outcome
+
+    async def _in_time(self, waiting: Awaitable[Result]) -> Result | None:
+        """The result, or None once the deadline has come."""
+        try:
+            async with asyncio.timeout(self.options.deadline) as limit:
+                return await waiting
+        except TimeoutError:
+            if limit.expired():
+                return None
+            raise
+
+    async def _judged(self, item: Item) -> Outcome:
+        """A pointwise judge's score, from 0 to 1, or the mean win over the reference."""
+        prompt, response, reference = item.prompt, item.response, item.reference
+        if self.judge.format.arity == 1:
+            alone = JudgmentTask(prompt=prompt, responses=(response,), reference=reference)
+            result = await self._compared(alone)
+            return outcome_of(self.judge.scaled(result.scores[0]), result.judgments)
+        result = await self._compared(
+            JudgmentTask(prompt=prompt, responses=(response, reference or ""))
+        )
+        return outcome_of(mean_win(result, 0), result.judgments)
+
+    async def _verdict(self, task: JudgmentTask) -> Verdict:
+        if self.judge.format.arity == 2 and len(task.responses) > 2:
+            return await self._rank(task.prompt, task.responses)
+        return await self._compared(task)
+
+    async def _compared(self, task: JudgmentTask) -> JudgeResult:
+        (result,) = await self.judge.judge_async([task])
+        self._note(task.prompt, task.responses, result.judgments)
+        return result
+
+    async def _rank(self, prompt: Conversation, responses: Sequence[str]) -> RankedResponses:
+        ranked = await self.judge.rank_async(prompt, responses)
+        distinct = tuple(dict.fromkeys(responses))  # what the judgments' orders count
+        self._note(prompt, distinct, ranked.judgments)
+        return ranked
+
+    def _note(
+        self, prompt: Conversation, responses: Sequence[str], judgments: Sequence[Judgment]
+    ) -> None:
+        self.meter.judged(prompt, responses, judgments)
+        if any(one.status is not JudgmentStatus.ENGINE_ERROR for one in judgments):
+            self.ready = True  # which the warm-up may still be waiting to see

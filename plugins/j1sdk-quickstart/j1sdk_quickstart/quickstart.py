@@ -1,0 +1,294 @@
+"""The whole idea on a laptop: train a biased judge to be fair, then a policy by that judge.
+
+Each stage leaves its result in `stages/NAME.json`, so an interrupted run goes on where it was.
+"""
+
+from __future__ import annotations
+
+import json
+import random
+import shutil
+import time
+from collections.abc import Callable, Sequence
+from contextlib import suppress
+from pathlib import Path
+from typing import Any, ClassVar
+
+from pydantic import Field
+
+from j1sdk.component import Value
+from j1sdk.engines.transformers import Transformers
+from j1sdk.errors import ConfigError
+from j1sdk.evaluation.metrics import measure, rate_of
+from j1sdk.files import write_text
+from j1sdk.formats import JudgmentFormat
+from j1sdk.formats.pairwise_scores import PairwiseScores
+from j1sdk.formats.pairwise_verdict import PairwiseVerdict
+from j1sdk.formats.pointwise import Pointwise
+from j1sdk.judge import JudgeRewardModel
+from j1sdk.run import Run
+from j1sdk.runfile import versions
+from j1sdk.training import Progress, Trainer
+from j1sdk.training.session import LOG_FILE
+from j1sdk.training.trl import Grpo, Sft
+from j1sdk.types import JudgeResult, Sampling
+from j1sdk_quickstart import policy
+from j1sdk_quickstart.models import make_model, make_tokenizer
+from j1sdk_quickstart.pretraining import pretrain
+from j1sdk_quickstart.tasks import Arithmetic
+
+METRICS_FILE = "metrics.json"
+FORMATS: tuple[JudgmentFormat, ...] = (PairwiseVerdict(), PairwiseScores(), Pointwise())
+"""Formats whose passages the tiny tokenizer knows."""
+ARMS = ("trained_judge", "untrained_judge", "random")
+
+Announce = Callable[[str], Progress]
+"""Called with a stage's title when it starts; returns what is told its steps."""
+
+
+class Sizes(Value):
+    """How much of everything; the defaults take a few minutes on two cores."""
+
+    pretraining_steps: int = 6000
+    """At most; it ends when all is mastered."""
+    demonstrations: int = 24_000
+    bias: float = 0.6
+    """Share of verdicts that name A although B is right, in the judge's demonstrations."""
+    judge_steps: int = 70
+    policy_examples: int = 20_000
+    forgets: float = 0.6
+    """How often the policy's examples forget to carry."""
+    policy_steps: int = 40
+    held_out: int = Field(default=400, ge=1)
+    """Pairs, and prompts, to evaluate on."""
+
+    @classmethod
+    def small(cls) -> Sizes:
+        """Sizes that show the way in seconds, though nothing is learnt."""
+        return cls(
+            pretraining_steps=20, demonstrations=640, judge_steps=2, policy_examples=640,
+            policy_steps=2, held_out=20,
+        )  # fmt: skip
+
+
+class Quickstart:
+    """One run of the quickstart in one folder."""
+
+    stages: ClassVar[tuple[tuple[str, str], ...]] = (
+        ("base", "Pretrain a tiny model on arithmetic"),
+        ("warm_start", "Warm-start a judge with position bias (SFT)"),
+        ("judge_before", "Evaluate the biased judge"),
+        ("judge_training", "Train the judge, both orders in every batch (GRPO)"),
+        ("judge_after", "Evaluate the trained judge"),
+        ("policy_warm_start", "Warm-start a policy that forgets to carry (SFT)"),
+        ("trained_judge", "Train the policy by the trained judge (GRPO)"),
+        ("untrained_judge", "Control: by the untrained judge"),
+        ("random", "Control: by a random reward"),
+        ("policy_evaluation", "Evaluate the policies"),
+    )
+
+    def __init__(self, out: Path, seed: int = 0, sizes: Sizes | None = None) -> None:
+        self.out, self.seed, self.sizes = out, seed, sizes or Sizes()
+
+    def run(self, announce: Announce, resume: bool = False) -> dict[str, Any]:
+        """Run the stages that have no result yet; returns and writes the metrics."""
+        self._claim(resume)
+        self._run_stages(self.stages, announce)
+        metrics = self.metrics()
+        write_text(self.out / METRICS_FILE, json.dumps(metrics, indent=2))
+        return metrics
+
+    def biased_judge(self, announce: Announce, resume: bool = False) -> Path:
+        """Make the judge that training starts from, and no more; returns its folder."""
+        self._claim(resume)
+        self._run_stages(self.stages[:2], announce)
+        return self._judge("warm_start")
+
+    def result(self, stage: str) -> Any:
+        """What a finished stage found."""
+        return self._read(stage)["result"]
+
+    def metrics(self) -> dict[str, Any]:
+        """The record of the run: what was measured, how long it took, and with what."""
+        finished = {name: self._read(name) for name, _ in self.stages}
+        before, after = self.result("judge_before"), self.result("judge_after")
+        return {
+            "judge": {
+                "before": before["greedy"], "after": after["greedy"],
+                "before_sampled": before["sampled"], "after_sampled": after["sampled"],
+            },
+            "policy": self.result("policy_evaluation"),
+            "seconds": {name: record["seconds"] for name, record in finished.items()},
+            "seed": self.seed,
+            "sizes": self.sizes.model_dump(),
+            "versions": versions(),
+        }  # fmt: skip
+
+    def transcripts(self, stage: str) -> list[JudgeResult]:
+        """A handful of judged tasks of an evaluation stage."""
+        return [JudgeResult.model_validate(one) for one in self.result(stage)["examples"]]
+
+    def log(self, stage: str) -> list[dict[str, Any]]:
+        """A training stage's log."""
+        history: list[dict[str, Any]] = json.loads((self._folder(stage) / LOG_FILE).read_text())
+        return history
+
+    def base(self, progress: Progress) -> Any:
+        tokenizer = make_tokenizer(FORMATS)
+        model = make_model(tokenizer, self.seed)
+        losses = pretrain(
+            model, tokenizer, self.sizes.pretraining_steps, self.seed, progress=progress
+        )
+        model.save_pretrained(self._folder("base"))
+        tokenizer.save_pretrained(self._folder("base"))
+        return {"final_loss": losses[-1], "parameters": model.num_parameters()}
+
+    def warm_start(self, progress: Progress) -> Any:
+        data = Arithmetic(
+            seed=self.seed + 1, limit=self.sizes.demonstrations, held_out=False,
+            bias=self.sizes.bias,
+        )  # fmt: skip
+        trainer = Sft(
+            learning_rate=2e-3, batch_size=64, report_to=(),
+            options={"lr_scheduler_type": "cosine", "warmup_steps": 20},
+        )  # fmt: skip
+        return self._train("warm_start", self._tiny_judge(), data, trainer, progress)
+
+    def judge_training(self, progress: Progress) -> Any:
+        steps = self.sizes.judge_steps
+        data = Arithmetic(seed=self.seed + 2, limit=16 * steps, held_out=False)
+        trainer = Grpo(
+            learning_rate=3e-4, steps=steps, logging_steps=2, save_steps=25,
+            options={"lr_scheduler_type": "constant_with_warmup", "warmup_steps": 5},
+        )  # fmt: skip
+        judge = JudgeRewardModel.load(self._judge("warm_start"))
+        logged = self._train("judge_training", judge, data, trainer, progress)
+        shutil.copytree(self._judge("judge_training"), self.out / "judge", dirs_exist_ok=True)
+        return logged
+
+    def judge_before(self, progress: Progress) -> Any:
+        return self._evaluate(self._judge("warm_start"), progress)
+
+    def judge_after(self, progress: Progress) -> Any:
+        return self._evaluate(self.out / "judge", progress)
+
+    def policy_warm_start(self, progress: Progress) -> Any:
+        sizes = self.sizes
+        policy.warm_up(
+            self._folder("base"), self._folder("policy_warm_start"), sizes.policy_examples,
+            sizes.forgets, self.seed + 3, progress,
+        )  # fmt: skip
+        return {}
+
+    def trained_judge(self, progress: Progress) -> Any:
+        return self._improve("trained_judge", self._reward(self.out / "judge"), progress)
+
+    def untrained_judge(self, progress: Progress) -> Any:
+        return self._improve("untrained_judge", self._reward(self._judge("warm_start")), progress)
+
+    def random(self, progress: Progress) -> Any:
+        generator = random.Random(self.seed + 4)
+
+        def random_reward(completions: Sequence[Any], **_: Any) -> list[float | None]:
+            return [generator.random() for _ in completions]
+
+        return self._improve("random", random_reward, progress)
+
+    def policy_evaluation(self, progress: Progress) -> Any:
+        asked = policy.sums(self.sizes.held_out, self.seed + 5, held_out=True)
+        names = {"before": "policy_warm_start", "after": "trained_judge"}
+        names |= {f"control_{arm}": arm for arm in ARMS[1:]}
+        measured = {}
+        for step, (name, stage) in enumerate(names.items(), 1):
+            measured[name] = self._exact_match(self._folder(stage), asked)
+            progress(step, len(names))
+        return measured
+
+    def _exact_match(self, folder: Path, asked: Sequence[Any]) -> dict[str, Any]:
+        found: dict[str, Any] = {"n": len(asked)}
+        for name, temperature in (("exact_match", 0.0), ("exact_match_sampled", 1.0)):
+            written = policy.answers(folder, asked, temperature, self.seed)
+            pairs = zip(written, asked, strict=True)
+            rate = rate_of([[text.strip() == drawn.answer] for text, drawn in pairs])
+            if rate is not None:
+                found |= {name: rate.value, f"{name}_interval": (rate.low, rate.high)}
+        return found
+
+    def _evaluate(self, judge_folder: Path, progress: Progress) -> Any:
+        """Greedy and sampled metrics on pairs whose operands no training has shown."""
+        judge = JudgeRewardModel.load(judge_folder)
+        tasks = Arithmetic(seed=self.seed + 100, limit=self.sizes.held_out).load()
+        greedy = judge.judge(tasks)
+        progress(1, 2)
+        warm = Sampling(temperature=1.0, max_new_tokens=judge.sampling.max_new_tokens, seed=1)
+        sampled = judge.model_copy(update={"sampling": warm}).judge(tasks)
+        progress(2, 2)
+        return {
+            "greedy": measure(greedy).model_dump(),
+            "sampled": measure(sampled).model_dump(),
+            "examples": [result.model_dump(mode="json") for result in greedy[:6]],
+        }
+
+    def _train(
+        self, stage: str, judge: JudgeRewardModel, data: Arithmetic, trainer: Trainer,
+        progress: Progress,
+    ) -> Any:  # fmt: skip
+        run = Run(judge=judge, data=data, train=trainer, seed=self.seed)
+        history = trainer.train(run, self._folder(stage), resume=True, progress=progress)
+        return {"last": history[-1]}
+
+    def _improve(self, arm: str, reward: Callable[..., Any], progress: Progress) -> Any:
+        history = policy.improve(
+            self._folder("policy_warm_start"), self._folder(arm), reward, self.sizes.policy_steps,
+            self.seed + 6, progress,
+        )  # fmt: skip
+        return {"last": history[-1]}
+
+    def _reward(self, judge_folder: Path) -> Callable[..., Any]:
+        return JudgeRewardModel.load(judge_folder).as_reward_function("trl", group_size=8)
+
+    def _tiny_judge(self) -> JudgeRewardModel:
+        engine = Transformers(
+            model=str(self._folder("base")), dtype="float32", device="cpu", batch_size=256
+        )
+        return JudgeRewardModel(
+            format=PairwiseVerdict(), engine=engine, sampling=Sampling(max_new_tokens=48)
+        )
+
+    def _run_stages(self, stages: Sequence[tuple[str, str]], announce: Announce) -> None:
+        for name, title in stages:
+            if not self._result_file(name).exists():
+                self._run_stage(name, announce(title))
+
+    def _run_stage(self, name: str, progress: Progress) -> None:
+        started = time.monotonic()
+        result = getattr(self, name)(progress)
+        record = {"result": result, "seconds": round(time.monotonic() - started, 1)}
+        write_text(self._result_file(name), json.dumps(record))
+
+    def _claim(self, resume: bool) -> None:
+        """Make the folder; raises ConfigError if it holds another run, or one not to resume."""
+        mine = {"seed": self.seed, "sizes": self.sizes.model_dump()}
+        record = self.out / "quickstart.json"
+        if self.out.exists() and any(self.out.iterdir()):
+            if not resume:
+                raise ConfigError(f"{self.out} is not empty: give --resume, or another --out")
+            theirs = None
+            with suppress(OSError, ValueError):
+                theirs = json.loads(record.read_text(encoding="utf-8"))
+            if theirs != mine:
+                raise ConfigError(f"{self.out} holds something else than this run: another --out")
+        write_text(record, json.dumps(mine))
+
+    def _folder(self, stage: str) -> Path:
+        return self.out / "stages" / stage
+
+    def _judge(self, stage: str) -> Path:
+        return self._folder(stage) / "judge"
+
+    def _result_file(self, stage: str) -> Path:
+        return self.out / "stages" / f"{stage}.json"
+
+    def _read(self, stage: str) -> dict[str, Any]:
+        record: dict[str, Any] = json.loads(self._result_file(stage).read_text(encoding="utf-8"))
+        return record

@@ -1,0 +1,438 @@
+"""The plugin host, on distributions that are really there: a module, metadata, entry points."""
+
+from __future__ import annotations
+
+import itertools
+import shutil
+import subprocess
+import sys
+from collections.abc import Callable, Iterator
+from pathlib import Path
+from types import SimpleNamespace
+
+import click
+import pytest
+
+from j1sdk import PairwiseVerdict, Ranking, builtins, hookimpl, hookspecs
+from j1sdk.catalogue import DISABLE, KINDS, Catalogue, PluginRecord, catalogue, is_disabled
+from j1sdk.component import Component
+from j1sdk.errors import ConfigError, PluginError
+from j1sdk.rankings import JudgePairs
+from j1sdk.rankings.round_robin import RoundRobin
+
+Install = Callable[..., Path]
+_numbers = itertools.count()
+
+COIN = """
+from j1sdk import Ranking, hookimpl
+
+class Coin(Ranking):
+    name = "coin"
+
+    async def rank(self, count, judge):
+        return (0.5,) * count
+"""
+GOOD = f"""{COIN}
+@hookimpl
+def rankings():
+    return [Coin]
+"""
+
+
+@pytest.fixture
+def install(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Iterator[Install]:
+    """Puts a distribution with one module and one entry point on the path; says where."""
+    modules = []
+
+    def put(
+        source: str, point: str = "extra", distribution: str = "j1-extra", version: str = "1.0"
+    ) -> Path:
+        module = f"plugin_under_test_{next(_numbers)}"
+        modules.append(module)
+        folder = tmp_path / module
+        info = folder / f"{distribution.replace('-', '_')}-{version}.dist-info"
+        info.mkdir(parents=True)
+        (folder / f"{module}.py").write_text(source, encoding="utf-8")
+        metadata = f"Metadata-Version: 2.1\nName: {distribution}\nVersion: {version}\n"
+        (info / "METADATA").write_text(metadata, encoding="utf-8")
+        (info / "entry_points.txt").write_text(f"[j1sdk]\n{point} = {module}\n", encoding="utf-8")
+        monkeypatch.syspath_prepend(folder)
+        return folder
+
+    yield put
+    for module in modules:
+        sys.modules.pop(module, None)
+
+
+@pytest.fixture(autouse=True)
+def _all_enabled(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.delenv(DISABLE, raising=False)
+
+
+def records(found: Catalogue, *names: str) -> list[PluginRecord]:
+    return [record for record in found.records if record.name in names]
+
+
+def record(found: Catalogue, name: str = "extra") -> PluginRecord:
+    (only,) = records(found, name)
+    return only
+
+
+class TestDiscovery:
+    def test_an_installed_plugin_is_found_with_its_version_and_offers(
+        self, install: Install
+    ) -> None:
+        install(GOOD, distribution="j1-coin", version="2.3")
+        found = Catalogue.discover()
+        assert record(found) == PluginRecord(
+            name="extra",
+            distribution="j1-coin",
+            version="2.3",
+            offers={"rankings": ("coin",)},
+        )
+        assert found.find("rankings", "coin").__name__ == "Coin"
+
+    def test_our_own_components_come_in_through_the_same_hooks(self) -> None:
+        found = Catalogue.discover(points=())
+        assert [record.name for record in found.records] == ["builtins"]
+        assert record(found, "builtins").distribution == "j1sdk"
+        assert found.find("rankings", "round-robin") is RoundRobin
+        for kind in KINDS:
+            offers = getattr(builtins, kind, dict)()
+            assert found.names(kind) == sorted(offers)
+            assert all(found.find(kind, name).name == name for name in offers)
+        assert sorted(found.commands()) == sorted(builtins.commands())
+
+    def test_every_hook_is_a_kind_the_host_knows_and_we_use(self) -> None:
+        declared = {
+            name for name in vars(hookspecs) if hasattr(vars(hookspecs)[name], "j1sdk_spec")
+        }
+        assert declared == {*KINDS, "commands"}
+        assert all(getattr(builtins, name)() for name in declared)
+
+    def test_points_are_loaded_by_name_whatever_the_path(self, install: Install) -> None:
+        install(GOOD, point="b", distribution="one")
+        install(GOOD.replace("coin", "penny"), point="a", distribution="two")
+        names = [one.name for one in Catalogue.discover().records if one.name in "ab"]
+        assert names == ["a", "b"]
+
+    def test_one_entry_point_name_in_two_distributions_is_loaded_twice(
+        self, install: Install
+    ) -> None:
+        install(GOOD, distribution="j1-one")
+        install(GOOD.replace("coin", "penny"), distribution="j1-two")
+        found = Catalogue.discover()
+        assert {one.distribution for one in records(found, "extra")} == {"j1-one", "j1-two"}
+        assert {"coin", "penny"} <= set(found.names("rankings"))
+
+    def test_the_process_has_one_catalogue(self) -> None:
+        assert catalogue() is catalogue()
+        assert catalogue().find("formats", "pairwise-verdict") is PairwiseVerdict
+
+    def test_plugins_offer_subcommands(self, install: Install) -> None:
+        install(
+            "import click\nfrom j1sdk import hookimpl\n"
+            "@click.command()\ndef toss(): pass\n"
+            "@hookimpl\ndef commands(): return [toss]\n"
+        )
+        found = Catalogue.discover()
+        assert isinstance(found.commands()["toss"], click.Command)
+        assert record(found).offers == {"commands": ("toss",)}
+
+
+def hook(returned: str) -> str:
+    return f"{COIN}\n@hookimpl\ndef rankings(): return {returned}\n"
+
+
+BROKEN = {
+    "missing import": ("import no_such_package", "No module named 'no_such_package'"),
+    "syntax": ("1 +", "SyntaxError"),
+    "exit on import": ("raise SystemExit('goodbye')", "SystemExit: goodbye"),
+    "exception on import": ("1 / 0", "ZeroDivisionError"),
+    "misspelt hook": (
+        f"{COIN}\n@hookimpl\ndef ranking(): return [Coin]\n",
+        "unknown hook 'ranking'.*did you mean 'rankings'",
+    ),
+    "misspelt hook for commands": (
+        "from j1sdk import hookimpl\n@hookimpl\ndef command(): return []\n",
+        "did you mean 'commands'",
+    ),
+    "hook of another world": (
+        "from j1sdk import hookimpl\n@hookimpl\ndef pytest_configure(): return []\n",
+        "unknown hook 'pytest_configure'.*known: .*commands, .*trainers",
+    ),
+    "hook with arguments": (
+        f"{COIN}\n@hookimpl\ndef rankings(config): return [Coin]\n",
+        r"hook 'rankings'(.|\n)*Argument\(s\) \{'config'\}",
+    ),
+    "hook raises": (hook("[Coin, Penny]"), "NameError: name 'Penny'"),
+    "hook exits": (hook("exit('no more')"), "SystemExit: no more"),
+    "hook returns nothing": (hook("None"), "hook 'rankings' must return a list, not NoneType"),
+    "hook returns a class": (hook("Coin"), "must return a list, not"),
+    "hook returns a text": (hook("'coin'"), "must return a list, not str"),
+    "hook returns a mapping": (hook("{'coin': Coin}"), "must return a list, not dict"),
+    "hook yields": (hook("(one for one in [Coin])"), "must return a list, not generator"),
+    "an object, not a class": (hook("[Coin()]"), "offers Coin.*, which is no class of kind"),
+    "a stranger": (hook("[int]"), "offers <class 'int'>, which is no class of kind 'rankings'"),
+    "a component of no kind": (
+        hook("[__import__('j1sdk.component').component.Component]"),
+        "which is no class of kind 'rankings'",
+    ),
+    "another kind": (
+        hook("[__import__('j1sdk').Pointwise]"),
+        "Pointwise.*which is no class of kind 'rankings'",
+    ),
+    "no name": (
+        GOOD.replace('name = "coin"', '"""No name."""'),
+        "Coin has no `name`",
+    ),
+    "a name that is no text": (GOOD.replace('"coin"', "5"), "Coin has no `name`"),
+    "missing method": (GOOD.replace("rank(", "order("), "Coin lacks rank"),
+    "a command that is a function": (
+        "from j1sdk import hookimpl\n@hookimpl\ndef commands(): return [print]\n",
+        "offers <built-in function print>, which is no click command",
+    ),
+}
+
+
+class TestIsolation:
+    @pytest.mark.parametrize("source, reason", BROKEN.values(), ids=BROKEN)
+    def test_a_broken_plugin_is_a_record_and_takes_nothing_down(
+        self, install: Install, source: str, reason: str
+    ) -> None:
+        install(source, point="broken", distribution="j1-broken", version="0.1")
+        install(GOOD)
+        found = Catalogue.discover()
+        failed = record(found, "broken")
+        assert (failed.status, failed.provider) == ("failed", "j1-broken 0.1")
+        with pytest.raises(AssertionError, match=reason):
+            raise AssertionError(failed.error)
+        assert not failed.offers
+        assert record(found).status == "loaded"
+        assert found.find("rankings", "round-robin") is RoundRobin
+
+    def test_a_plugin_is_registered_as_a_whole_or_not_at_all(self, install: Install) -> None:
+        install(hook("[Coin, int]"))
+        found = Catalogue.discover()
+        assert record(found).status == "failed"
+        assert "coin" not in found.names("rankings")
+
+    def test_a_module_that_is_not_there_is_a_record(self, install: Install) -> None:
+        folder = install(GOOD)
+        (module,) = folder.glob("*.py")
+        module.unlink()
+        assert "ModuleNotFoundError" in record(Catalogue.discover()).error
+
+    def test_an_interrupt_is_no_broken_plugin(self, install: Install) -> None:
+        install("raise KeyboardInterrupt")
+        with pytest.raises(KeyboardInterrupt):
+            Catalogue.discover()
+
+    def test_the_error_is_a_line_and_no_traceback(self, install: Install) -> None:
+        install("raise RuntimeError('worn out')")
+        assert record(Catalogue.discover()).error == "RuntimeError: worn out"
+
+
+class TestFind:
+    def test_a_near_miss_is_suggested(self) -> None:
+        with pytest.raises(ConfigError, match="no ranking is called 'round-robbin'; did you mean"):
+            Catalogue.discover(points=()).find("rankings", "round-robbin")
+
+    def test_what_there_is_is_listed_if_nothing_is_near(self) -> None:
+        with pytest.raises(ConfigError, match="no format is called 'xyz'; known: pairwise-scores"):
+            Catalogue.discover(points=()).find("formats", "xyz")
+
+    def test_a_kind_with_nothing_on_offer_says_just_that(self) -> None:
+        with pytest.raises(ConfigError, match=r"^no ranking is called 'coin'$"):
+            Catalogue().find("rankings", "coin")
+
+    def test_a_name_of_another_kind_is_unknown(self) -> None:
+        with pytest.raises(ConfigError, match="no format is called 'round-robin'"):
+            Catalogue.discover(points=()).find("formats", "round-robin")
+
+    def test_plugins_that_failed_are_mentioned(self, install: Install) -> None:
+        install("1 / 0", point="broken-a", distribution="j1-a")
+        install("1 / 0", point="broken-b", distribution="j1-b")
+        with pytest.raises(
+            ConfigError, match=r"failed to load: broken-a, broken-b; see j1 plugins"
+        ):
+            Catalogue.discover().find("rankings", "coin")
+
+
+class TestConflicts:
+    def test_two_offers_of_one_name_are_refused_by_both_names(self, install: Install) -> None:
+        install(GOOD, point="one", distribution="j1-one", version="1.0")
+        install(GOOD, point="two", distribution="j1-two", version="2.0")
+        found = Catalogue.discover()
+        with pytest.raises(PluginError, match=r"'coin' is offered by j1-one 1.0 and j1-two 2.0"):
+            found.find("rankings", "coin")
+        assert found.conflicts() == ["ranking 'coin' is offered by j1-one 1.0 and j1-two 2.0"]
+        assert [one.status for one in records(found, "one", "two")] == ["loaded", "loaded"]
+
+    def test_everything_else_goes_on_working(self, install: Install) -> None:
+        install(GOOD, point="one", distribution="j1-one")
+        install(GOOD, point="two", distribution="j1-two")
+        assert Catalogue.discover().find("rankings", "round-robin") is RoundRobin
+        assert Catalogue.discover().names("rankings").count("coin") == 1
+
+    def test_switching_one_off_settles_it(
+        self, install: Install, monkeypatch: pytest.MonkeyPatch
+    ) -> None:
+        install(GOOD, point="one", distribution="j1-one")
+        install(GOOD, point="two", distribution="j1-two")
+        monkeypatch.setenv(DISABLE, "one")
+        found = Catalogue.discover()
+        assert found.find("rankings", "coin").name == "coin"
+        assert not found.conflicts()
+
+    def test_our_own_names_are_not_taken_over(self, install: Install) -> None:
+        install(GOOD.replace("coin", "round-robin"))
+        with pytest.raises(PluginError, match=r"offered by j1sdk and j1-extra 1.0: uninstall one"):
+            Catalogue.discover().find("rankings", "round-robin")
+
+    def test_one_plugin_that_offers_a_name_twice_is_in_conflict_with_itself(
+        self, install: Install
+    ) -> None:
+        install(hook("[Coin, Coin]"))
+        with pytest.raises(PluginError, match=r"j1-extra 1.0 and j1-extra 1.0"):
+            Catalogue.discover().find("rankings", "coin")
+
+    def test_the_same_name_in_two_kinds_is_no_conflict(self, install: Install) -> None:
+        install(GOOD.replace("coin", "pointwise"))
+        found = Catalogue.discover()
+        assert found.find("rankings", "pointwise") is not found.find("formats", "pointwise")
+
+    def test_of_two_commands_the_first_by_name_is_taken(self, install: Install) -> None:
+        source = (
+            "import click\nfrom j1sdk import hookimpl\n"
+            "@click.command(help='HELP')\ndef toss(): pass\n"
+            "@hookimpl\ndef commands(): return [toss]\n"
+        )
+        install(source.replace("HELP", "second"), point="b", distribution="j1-b")
+        install(source.replace("HELP", "first"), point="a", distribution="j1-a")
+        assert Catalogue.discover().commands()["toss"].help == "first"
+
+
+class TestDisabling:
+    @pytest.mark.parametrize(
+        "value, disabled",
+        [
+            ("", ()),
+            ("a", ("a",)),
+            ("a,c", ("a", "c")),
+            (" a , b ,", ("a", "b")),
+            ("all", ("a", "b", "c")),
+            ("c,all", ("a", "b", "c")),
+            ("A", ()),
+            ("j1-a", ()),
+        ],
+    )
+    def test_the_environment_names_entry_points(
+        self,
+        install: Install,
+        monkeypatch: pytest.MonkeyPatch,
+        value: str,
+        disabled: tuple[str, ...],
+    ) -> None:
+        for point in "abc":
+            install(GOOD.replace("coin", f"coin-{point}"), point, distribution=f"j1-{point}")
+        monkeypatch.setenv(DISABLE, value)
+        found = Catalogue.discover()
+        off = {one.name for one in records(found, *"abc") if one.status == "disabled"}
+        assert off == set(disabled)
+        offered = {name for name in found.names("rankings") if name.startswith("coin")}
+        assert offered == {f"coin-{point}" for point in "abc" if point not in disabled}
+
+    def test_a_disabled_plugin_is_not_even_imported(
+        self, install: Install, monkeypatch: pytest.MonkeyPatch
+    ) -> None:
+        install("raise SystemExit('imported')", version="7")
+        monkeypatch.setenv(DISABLE, "extra")
+        switched_off = record(Catalogue.discover())
+        assert (switched_off.status, switched_off.error) == ("disabled", "")
+        assert switched_off.provider == "j1-extra 7"
+
+    def test_our_own_components_stay(self, monkeypatch: pytest.MonkeyPatch) -> None:
+        monkeypatch.setenv(DISABLE, "all,builtins")
+        assert Catalogue.discover().find("rankings", "round-robin") is RoundRobin
+
+    def test_without_the_variable_nothing_is_off(self) -> None:
+        assert not is_disabled("all")
+
+
+class Fixed(Ranking):
+    name = "fixed"
+
+    async def rank(self, count: int, judge: JudgePairs) -> tuple[float | None, ...]:
+        return (1.0,) * count
+
+
+def offering(*items: object) -> SimpleNamespace:
+    @hookimpl
+    def rankings() -> list[object]:
+        return list(items)
+
+    return SimpleNamespace(rankings=rankings)
+
+
+class TestHostOfPlugins:
+    def test_it_knows_these_plugins_and_no_others(self, install: Install) -> None:
+        install(GOOD)
+        found = Catalogue.of(offering(Fixed))
+        assert found.find("rankings", "fixed") is Fixed
+        assert found.names("rankings") == ["fixed"]
+        assert not found.names("formats")
+
+    def test_a_module_is_known_by_its_name_and_an_object_by_its_class(self) -> None:
+        found = Catalogue.of(builtins, offering(Fixed))
+        assert [one.name for one in found.records] == ["j1sdk.builtins", "SimpleNamespace"]
+        assert found.records[0].provider == "j1sdk.builtins"
+
+    def test_a_class_with_hooks_as_methods_will_do(self) -> None:
+        class Plugin:
+            @hookimpl
+            def rankings(self) -> list[type[Component]]:
+                return [Fixed]
+
+        assert Catalogue.of(Plugin()).find("rankings", "fixed") is Fixed
+
+    @pytest.mark.parametrize("item", [int, Fixed(), PairwiseVerdict, Ranking, Component, None])
+    def test_a_broken_plugin_is_an_error(self, item: object) -> None:
+        with pytest.raises(PluginError):
+            Catalogue.of(offering(item))
+
+    def test_a_plugin_without_hooks_offers_nothing(self) -> None:
+        found = Catalogue.of(SimpleNamespace(rankings=lambda: [Fixed]))
+        assert not found.names("rankings")
+        assert found.records[0].offers == {}
+
+
+@pytest.fixture(scope="module")
+def shipped(tmp_path_factory: pytest.TempPathFactory) -> Path:
+    """The plugins of this repository, built and installed into a folder of their own."""
+    plugins = sorted((Path(__file__).parents[1] / "plugins").glob("*/pyproject.toml"))
+    target, copies = tmp_path_factory.mktemp("site"), tmp_path_factory.mktemp("plugins")
+    unshipped = shutil.ignore_patterns("*.egg-info", "__pycache__", "build", "test_*")
+    for described in plugins:
+        shutil.copytree(described.parent, copies / described.parent.name, ignore=unshipped)
+    subprocess.run(
+        [
+            *(sys.executable, "-m", "pip", "install", "--quiet", "--disable-pip-version-check"),
+            *("--no-deps", "--no-index", "--no-build-isolation", "--target", target),
+            *sorted(copies.iterdir()),
+        ],
+        check=True,
+    )
+    return target
+
+
+def test_the_shipped_plugins_install_and_are_found(
+    shipped: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.syspath_prepend(shipped)
+    found = Catalogue.discover()
+    shipped_by = {"spct": "spct", "budget-forcing": "budget-forcing", "rm-r1": "family"}
+    for name, distribution in shipped_by.items():
+        (one,) = records(found, name)
+        assert (one.status, one.distribution) == ("loaded", f"j1sdk-{distribution}")
+        assert found.find("formats", name).name == name
