@@ -155,7 +155,8 @@ class Catalogue:
             return
         try:
             self._take(point.load(), record)
-        except (Exception, SystemExit) as error:  # strangers' code may raise anything on import
+        # a stranger's code may raise anything on import
+        except (Exception, SystemExit) as error:  # noqa: BLE001
             text = "".join(traceback.format_exception_only(error)).strip()
             self.records.append(record.model_copy(update={"status": "failed", "error": text}))
 

@@ -99,7 +99,7 @@ class TestDiscovery:
         assert record(found, "builtins").distribution == "j1sdk"
         assert found.find("rankings", "round-robin") is RoundRobin
         for kind in KINDS:
-            offers = getattr(builtins, kind, dict)()
+            offers: dict[str, str] = getattr(builtins, kind, dict)()
             assert found.names(kind) == sorted(offers)
             assert all(found.find(kind, name).name == name for name in offers)
         assert sorted(found.commands()) == sorted(builtins.commands())
