@@ -7,6 +7,9 @@ Fields are options, methods are behaviour, and `name` is how a run file asks for
     format = { name = "pairwise-verdict", thinking = "plan" }  # TOML
     format = "pairwise-verdict"                               # TOML, default options
 
+What a component opens (weights, connections, files) is no part of it: two components are equal if
+their options are, used or not, and `replace` makes a copy that has opened nothing yet.
+
 A field typed with a kind's abstract class accepts all three, if the validation context carries
 a catalogue (`j1sdk.config` passes the plugin host). Dumping writes the second form.
 """
@@ -51,6 +54,11 @@ class Value(BaseModel):
             key = sorted(map(str, unknown))[0]
             raise ValueError(f"unknown key {key!r}{did_you_mean(key, cls.model_fields)}")
         return data
+
+    def replace(self, **changes: Any) -> Self:
+        """A copy with other values in some fields, validated like one made by hand."""
+        given = {name: getattr(self, name) for name in self.model_fields_set}
+        return type(self)(**{**given, **changes})
 
 
 class Component(Value):

@@ -150,8 +150,8 @@ def save_judge(judge: JudgeRewardModel, directory: Path, run: Run | None = None)
     """Write weights, tokenizer and run file; the run file last, so a half-written one has none."""
     directory.mkdir(parents=True, exist_ok=True)
     engine = judge.engine.save(directory)
-    if getattr(engine, "model", None) == str(directory):
-        engine = engine.model_copy(update={"model": HERE})
+    if (local := engine.local) and local.model == str(directory):
+        engine = local.replace(model=HERE)
     record_judge(judge, engine, directory, run)
 
 
@@ -159,8 +159,8 @@ def record_judge(
     judge: JudgeRewardModel, engine: Engine, directory: Path, run: Run | None = None
 ) -> None:
     """Write the run file of a directory that holds the engine's model."""
-    saved = judge.model_copy(update={"engine": engine})
-    record = (run or Run(judge=saved)).model_copy(update={"judge": saved, "made_with": versions()})
+    saved = judge.replace(engine=engine)
+    record = (run or Run(judge=saved)).replace(judge=saved, made_with=versions())
     write_text(directory / RUN_FILE, dump_run(record))
 
 
@@ -171,8 +171,7 @@ def load_judge(directory: Path, **changes: Any) -> JudgeRewardModel:
             f"{directory} is not a saved judge: it has no {RUN_FILE}. For a plain model, build"
             " JudgeRewardModel(format=..., engine=Transformers(model=...))"
         )
-    judge = read_run(directory / RUN_FILE).judge
-    return JudgeRewardModel(**{**dict(judge), **changes})
+    return read_run(directory / RUN_FILE).judge.replace(**changes)
 
 
 def versions() -> dict[str, str]:

@@ -17,6 +17,7 @@ from pydantic import Field, ValidationError
 from j1sdk.errors import ConfigError, TrainingError, explain
 from j1sdk.files import write_text
 from j1sdk.training import Interrupted, Progress, Trainer
+from j1sdk.training.chain import with_model
 from j1sdk.training.openrlhf.arguments import check_agreement, read_arguments
 from j1sdk.training.openrlhf.flags import Flags, Version, version_of, words
 from j1sdk.training.openrlhf.parsers import check_words, installed_version
@@ -95,8 +96,7 @@ class OpenRLHFTrainer(Trainer):
         from j1sdk.config import HERE, dump_run, record_judge, versions
 
         if self.leaves == Trainer.leaves:
-            engine = run.judge.engine.model_copy(update={"model": HERE})
-            record_judge(run.judge, engine, folder, run)
+            record_judge(run.judge, with_model(run.judge.engine, HERE), folder, run)
         else:
             made = run.model_copy(update={"made_with": versions()})
             write_text(folder.with_name(RUN), dump_run(made))
@@ -186,14 +186,13 @@ def take(weights: Path, to: Path) -> None:
 
 def model_of(run: Run, trainer: str) -> str:
     """The model whose weights a trainer trains, where it is the judge's; raises ConfigError."""
-    engine = run.judge.engine
-    model = getattr(engine, "model", None)
-    if not model or getattr(engine, "adapter", None):
+    local = run.judge.engine.local
+    if local is None or local.adapter:
         raise ConfigError(
             f'{trainer} trains the weights of a model: set judge.engine to {{ name = "vllm",'
             " model = ... }, without an adapter"
         )
-    return str(model)
+    return local.model
 
 
 def check_single_turn(run: Run, trainer: str) -> None:
