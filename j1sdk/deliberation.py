@@ -35,7 +35,7 @@ class Deliberation:
     def __init__(
         self, format: JudgmentFormat, shown: Presentation, reserved: Iterable[str]
     ) -> None:
-        self._shown = shown
+        self._format, self._shown = format, shown
         quoted = quote_presentation(shown, {*format.markers, *reserved})
         self._generator = format.deliberate(quoted)
         self._transcript: Conversation = ()
@@ -82,7 +82,13 @@ class Deliberation:
         if len(reading.scores) != len(self._shown.order):
             shown, read = len(self._shown.order), len(reading.scores)
             raise RuntimeError(f"the format read {read} scores for {shown} responses")
-        self._end(JudgmentStatus.OK, reading, "")
+        low, high = self._format.score_range
+        if all(low <= score <= high for score in reading.scores):  # false for NaN
+            self._end(JudgmentStatus.OK, reading, "")
+        else:
+            read_as = ", ".join(f"{score:g}" for score in reading.scores)
+            detail = f"the format read {read_as}, outside its range {low:g} to {high:g}"
+            self._fail(JudgmentStatus.OUT_OF_RANGE, detail)
 
     def _fail(self, status: JudgmentStatus, detail: str) -> None:
         self._end(status, None, detail)
