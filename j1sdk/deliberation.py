@@ -54,7 +54,7 @@ class Deliberation:
         """Take what the judge wrote for `turn`."""
         if self.turn is None:
             raise RuntimeError("the deliberation is over")
-        self._transcript = _said(self.turn.say, completion.text)
+        self._transcript = _said(self.turn.say, completion)
         self._usage += completion.usage
         cut = completion.finish_reason == "length"
         self._advance(lambda: self._generator.send(completion), cut)
@@ -107,12 +107,16 @@ class Deliberation:
         )
 
 
-def _said(say: Conversation, text: str) -> Conversation:
-    """The conversation with what was written added, or put behind what it continues."""
-    last = say[-1]
-    if last.role == "assistant":
-        return (*say[:-1], Message(role="assistant", content=last.content + text))
-    return (*say, Message(role="assistant", content=text))
+def _said(say: Conversation, written: Completion) -> Conversation:
+    """The conversation with what was written added, or put behind what it continues.
+
+    A tag that the prompt opened stands before the answer, so that a transcript is whole.
+    """
+    *before, last = say
+    continued = last.role == "assistant"
+    begun = last.content if continued else ""
+    said = Message(role="assistant", content=written.opened + begun + written.text)
+    return (*before, said) if continued else (*say, said)
 
 
 async def deliberate(

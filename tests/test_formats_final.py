@@ -133,10 +133,12 @@ def readings(lenient: bool) -> list[tuple[JudgmentFormat, Check]]:
             (Pointwise(high=5, **options), partial(scores, thoughts=names, lenient=lenient,
                                                    names=("score",), high=5.0)),
         ]  # fmt: skip
-    tail = (lambda text: text[-80:]) if lenient else (lambda text: text)
     return [
         *made,
-        (RmR1(lenient=lenient), lambda text: verdicts(tail(text), EVAL, lenient)),
+        (
+            RmR1(lenient=lenient),
+            lambda text: verdicts(text[-80:] if lenient else text, EVAL, lenient),
+        ),
         (Rrm(lenient=lenient), partial(boxes, lenient=lenient)),
         (ThinkJ(lenient=lenient), partial(strengths, lenient=lenient)),
         (RewardAnything(principle="?", lenient=lenient), partial(objects, lenient=lenient)),

@@ -17,6 +17,7 @@ from j1sdk.engines.chat import (
     require_chat_template,
     reserved_tokens,
 )
+from j1sdk.engines.replies import ReplyForm, as_ids, reply_form
 from j1sdk.errors import ConfigError, EngineError, MissingExtraError
 from j1sdk.types import Completion, Conversation, Sampling
 
@@ -56,7 +57,8 @@ class Transformers(Engine):
         budget = min(sampling.max_new_tokens, self._context - len(ids))
         if budget < 1:
             return Completion(text="", finish_reason="length", prompt_tokens=len(ids))
-        return await self._batcher.submit(_Request(ids, budget, sampling))
+        written = await self._batcher.submit(_Request(ids, budget, sampling))
+        return written.model_copy(update={"opened": self._form.opened})
 
     @cached_property
     def reserved(self) -> frozenset[str]:
@@ -123,7 +125,8 @@ class Transformers(Engine):
                     **inputs, do_sample=False, max_new_tokens=requests[0].budget,
                     logits_processor=sampler([request.sampling for request in requests]),
                     stop_strings=list(sampling.stop) or None, tokenizer=self._tokenizer,
-                    pad_token_id=self._pad, temperature=None, top_p=None, top_k=None,
+                    pad_token_id=self._pad, eos_token_id=sorted(self._form.ends),
+                    temperature=None, top_p=None, top_k=None,
                 )  # fmt: skip
         except Exception as error:  # models raise what they like, from OSError to IndexError
             raise EngineError(f"{self.model} failed while generating: {error}") from error
@@ -143,6 +146,13 @@ class Transformers(Engine):
         return {name: tensor.to(self._model.device) for name, tensor in inputs.items()}
 
     @property
+    def _form(self) -> ReplyForm:
+        """How replies begin and end, by the model in memory too."""
+        form = reply_form(self._tokenizer, self.template_options)
+        ends = as_ids(self._model.generation_config.eos_token_id)
+        return form if ends <= form.ends else form._replace(ends=form.ends | ends)
+
+    @property
     def _pad(self) -> int:
         known = (self._tokenizer.pad_token_id, self._tokenizer.eos_token_id)
         return next((token for token in known if isinstance(token, int)), 0)
@@ -152,29 +162,22 @@ class Transformers(Engine):
 
         A row that ended at a stop string is padded up to the longest of its batch.
         """
-        ids = written.tolist()
-        ends = _as_set(self._model.generation_config.eos_token_id) | {self._tokenizer.eos_token_id}
-        end = next((place for place, token in enumerate(ids) if token in ends), None)
-        used = ids if end is None else ids[:end]
+        used, ended = self._form.cut(written.tolist())
         text = str(self._tokenizer.decode(used, skip_special_tokens=False))
         at_string = any(stop in text for stop in request.sampling.stop)
         while at_string and used and used[-1] == self._pad:
             used.pop()
         return Completion(
             text=cut_after(text, request.sampling.stop),
-            finish_reason="stop" if at_string or end is not None else "length",
+            finish_reason="stop" if at_string or ended else "length",
             prompt_tokens=len(request.ids),
-            completion_tokens=len(used) + (end is not None and not at_string),
+            completion_tokens=len(used) + (ended and not at_string),
         )
 
 
 def _shared(sampling: Sampling) -> Sampling:
     """What requests in one batch must have in common; the sampler looks after the rest."""
     return Sampling(stop=sampling.stop)
-
-
-def _as_set(ids: int | list[int] | None) -> set[int]:
-    return set() if ids is None else {ids} if isinstance(ids, int) else set(ids)
 
 
 def load_model(engine: Transformers) -> tuple[PreTrainedModel, PreTrainedTokenizerBase]:

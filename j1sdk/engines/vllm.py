@@ -23,6 +23,7 @@ from pydantic import Field, field_validator
 from j1sdk.background import on_background
 from j1sdk.engines import Engine
 from j1sdk.engines.chat import encode_chat, load_tokenizer, reserved_tokens
+from j1sdk.engines.replies import reply_form
 from j1sdk.engines.transformers import Transformers
 from j1sdk.errors import ConfigError, EngineError, J1Error, MissingExtraError, did_you_mean
 from j1sdk.types import Completion, Conversation, Sampling
@@ -81,7 +82,9 @@ class VLLM(Engine):
 
     async def complete(self, conversation: Conversation, sampling: Sampling) -> Completion:
         ids = encode_chat(self._tokenizer, conversation, **self.template_options)
-        return await on_background(self._complete(ids, sampling))
+        written = await on_background(self._complete(ids, sampling))
+        opened = reply_form(self._tokenizer, self.template_options).opened
+        return written.model_copy(update={"opened": opened})
 
     def accept(self, sampling: Sampling) -> None:
         if sampling.temperature > HOTTEST:
