@@ -3,7 +3,10 @@
 from __future__ import annotations
 
 import asyncio
+import json
 from collections.abc import Iterator
+from pathlib import Path
+from types import SimpleNamespace
 from typing import Any, ClassVar
 
 import pytest
@@ -27,15 +30,17 @@ from j1sdk import (
     PairwiseVerdictScores,
     Pointwise,
     Presentation,
+    Sampling,
     Scripted,
+    Transformers,
 )
 from j1sdk.config import Run
 from j1sdk.data import Source
 from j1sdk.data.reflections import CONNECTIVE, splice
 from j1sdk.deliberation import replay
-from j1sdk.engines.chat import render_chat
+from j1sdk.engines.chat import load_tokenizer, render_chat
 from j1sdk.rewards.format_adherence import FormatAdherence
-from j1sdk.training.layout import Asker, decode
+from j1sdk.training.layout import Asker, decode, end_turns
 from j1sdk.training.multitask import Assignment, parts_of
 from j1sdk.training.openrlhf.dpo import OpenRLHFDpo
 from j1sdk.training.openrlhf.executor import PairedExecutor
@@ -196,6 +201,40 @@ def test_the_second_thought_is_kept(opening: str) -> None:
         _, reply = trained_on(Asker(judge_of(form), tokenizer_of(name)), shown_to(form), spliced)
         completion = decode(tokenizer_of(name), reply)
         assert form.adheres(completion.whole), completion.whole
+
+
+def test_an_engine_says_what_its_prompt_has_opened(tiny_model: Path) -> None:
+    from transformers import AutoModelForCausalLM, AutoTokenizer
+
+    tokenizer = AutoTokenizer.from_pretrained(tiny_model)
+    tokenizer.chat_template = tokenizer.chat_template.replace("assistant\n", "assistant\n<think>\n")
+    model = AutoModelForCausalLM.from_pretrained(tiny_model)
+    engine = Transformers.around(model, tokenizer, context=4000)
+    judge = JudgeRewardModel(
+        format=PairwiseVerdict(), engine=engine, sampling=Sampling(max_new_tokens=8)
+    )
+    (judgment, _) = judge.judge([TASK])[0].judgments
+    assert judgment.text.startswith("<think>\n") and len(judgment.text) > len("<think>\n")
+    assert judgment.usage.completion_tokens <= 8
+
+
+def test_a_trained_model_stops_at_the_end_of_its_turn() -> None:
+    from transformers import GenerationConfig
+
+    tokenizer = tokenizer_of("gemma3")
+    end, own = tokenizer.convert_tokens_to_ids("<end_of_turn>"), tokenizer.eos_token_id
+    model: Any = SimpleNamespace(generation_config=GenerationConfig(eos_token_id=own))
+    end_turns(model, tokenizer)
+    assert model.generation_config.eos_token_id == sorted([own, end])
+
+
+def test_the_ends_in_a_models_generation_config_count(tmp_path: Path) -> None:
+    tokenizer_of("qwen2_5").save_pretrained(tmp_path)
+    described = {"eos_token_id": [ord("!"), tokenizer_of("qwen2_5").eos_token_id]}
+    (tmp_path / "generation_config.json").write_text(json.dumps(described))
+    tokenizer = load_tokenizer(str(tmp_path))
+    assert decode(tokenizer, [5, ord("!"), 6]).finish_reason == "stop"
+    assert decode(tokenizer_of("qwen2_5"), [5, ord("!"), 6]).finish_reason == "length"
 
 
 def test_an_answer_without_the_end_of_its_turn_is_truncated() -> None:

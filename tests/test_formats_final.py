@@ -49,6 +49,10 @@ def verdicts(text: str, thoughts: tuple[str, ...], lenient: bool) -> Scores | No
     return of_letter(given[0]) if given else None
 
 
+def tail_verdicts(text: str, lenient: bool) -> Scores | None:
+    return verdicts(text[-80:] if lenient else text, EVAL, lenient)
+
+
 def scores(
     text: str, thoughts: tuple[str, ...], lenient: bool, names: tuple[str, ...], high: float = 10.0
 ) -> Scores | None:
@@ -135,10 +139,7 @@ def readings(lenient: bool) -> list[tuple[JudgmentFormat, Check]]:
         ]  # fmt: skip
     return [
         *made,
-        (
-            RmR1(lenient=lenient),
-            lambda text: verdicts(text[-80:] if lenient else text, EVAL, lenient),
-        ),
+        (RmR1(lenient=lenient), partial(tail_verdicts, lenient=lenient)),
         (Rrm(lenient=lenient), partial(boxes, lenient=lenient)),
         (ThinkJ(lenient=lenient), partial(strengths, lenient=lenient)),
         (RewardAnything(principle="?", lenient=lenient), partial(objects, lenient=lenient)),
