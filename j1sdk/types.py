@@ -152,6 +152,13 @@ class Completion(Value):
     """`length` when a token limit or the context ended it."""
     prompt_tokens: int = 0
     completion_tokens: int = 0
+    opened: str = ""
+    """What the rendered prompt had begun of the answer, such as `<think>`; not in `text`."""
+
+    @property
+    def whole(self) -> str:
+        """The answer with what the prompt had begun of it."""
+        return self.opened + self.text
 
     @property
     def usage(self) -> Usage:
