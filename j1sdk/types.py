@@ -150,6 +150,8 @@ class Completion(Value):
     text: str
     finish_reason: Literal["stop", "length"] = "stop"
     """`length` when a token limit or the context ended it."""
+    server_reason: str = ""
+    """What a server calls the end of it, where that is another word."""
     prompt_tokens: int = 0
     completion_tokens: int = 0
     opened: str = ""

@@ -275,36 +275,6 @@ def test_half_a_character_can_still_be_written_to_a_file(chat_server: Serve) -> 
 
 
 @pytest.mark.parametrize(
-    ("answer", "words"),
-    [
-        ({"choices": []}, "no chat completion"),
-        ({"choices": None}, "no chat completion"),
-        ({"choices": [{"message": None}]}, "no chat completion"),
-        ({"error": {"message": "overloaded"}}, "overloaded"),
-        (said(None), "empty: null"),
-        (said(None, refusal="I will not"), "I will not"),
-        (said([{"type": "text"}]), "no text"),
-        (said("x", reason="content_filter"), "finish_reason is 'content_filter'"),
-        (said("x", reason="tool_calls"), "finish_reason is 'tool_calls'"),
-        (said("x", reason=None), "finish_reason is None"),
-    ],
-)
-def test_an_answer_that_is_none_is_an_engine_error(
-    chat_server: Serve, answer: Any, words: str
-) -> None:
-    async def script(number: int, body: dict[str, Any], request: Any) -> Any:
-        return answer
-
-    with pytest.raises(EngineError, match=words):
-        one(engine_for(chat_server(script)))
-
-
-def test_nothing_written_within_the_limit_is_cut_and_no_error(chat_server: Serve) -> None:
-    written = one(engine_for(chat_server(saying(None, reason="length"))))
-    assert (written.text, written.finish_reason) == ("", "length")
-
-
-@pytest.mark.parametrize(
     ("options", "words"),
     [
         ({"base_url": "localhost:8000/v1"}, "should be like http://localhost:8000/v1"),
