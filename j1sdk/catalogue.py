@@ -29,7 +29,7 @@ DISABLE = "J1SDK_DISABLE_PLUGINS"
 """Environment variable: `all`, or entry-point names separated by commas."""
 KINDS = (
     "formats", "engines", "rewards", "scalings", "rankings", "sources", "builders",
-    "benchmarks", "trainers",
+    "benchmarks", "trainers", "adapters", "dialects",
 )  # fmt: skip
 
 
