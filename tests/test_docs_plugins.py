@@ -17,6 +17,7 @@ from typing import Any
 
 import pytest
 from click.testing import CliRunner
+from j1sdk_data.testing import BuilderContract
 
 import j1sdk.testing
 from j1sdk import JudgeRewardModel, PairwiseVerdict, Scripted, hookspecs
@@ -29,7 +30,7 @@ GUIDE = (Path(__file__).parents[1] / "docs" / "plugins.md").read_text(encoding="
 SECTIONS = dict(re.findall(r"^### (\w+)\n(.*?)(?=^##)", GUIDE, re.MULTILINE | re.DOTALL))
 CONTRACTS = {
     contract.abstract.kind: contract
-    for contract in vars(j1sdk.testing).values()
+    for contract in (*vars(j1sdk.testing).values(), BuilderContract)
     if isinstance(contract, type) and issubclass(contract, ComponentContract)
     if hasattr(contract, "abstract")
 }
@@ -187,7 +188,7 @@ def test_every_example_keeps_its_contract(kind: str, check: str, tmp_path: Path)
 
 
 def test_every_kind_with_a_contract_is_in_the_guide() -> None:
-    assert set(CONTRACTS) == set(signatures()) - {"trainers", "commands"}
+    assert set(CONTRACTS) == set(signatures()) - {"trainers", "adapters", "dialects", "commands"}
 
 
 def test_the_engine_example_records_what_was_asked_and_answered(tmp_path: Path) -> None:

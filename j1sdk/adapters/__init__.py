@@ -14,11 +14,34 @@ from abc import abstractmethod
 from collections.abc import Callable
 from typing import TYPE_CHECKING, Any, ClassVar
 
-from j1sdk.adapters.scores import Unscored as Unscored
+from j1sdk.adapters.answers import conversation, final_answer, reference_answer
+from j1sdk.adapters.scores import (
+    Item,
+    Outcome,
+    Unscored,
+    logged,
+    score_alone,
+    score_group,
+    settled,
+)
 from j1sdk.component import Component
 
 if TYPE_CHECKING:
     from j1sdk.judge import JudgeRewardModel
+
+__all__ = [
+    "Adapter",
+    "Item",
+    "Outcome",
+    "Unscored",
+    "conversation",
+    "final_answer",
+    "logged",
+    "reference_answer",
+    "score_alone",
+    "score_group",
+    "settled",
+]
 
 
 class Adapter(Component):
