@@ -92,6 +92,24 @@ def trainers() -> dict[str, str]:
 
 
 @hookimpl
+def adapters() -> dict[str, str]:
+    return {
+        "openrlhf": "j1sdk.adapters.openrlhf:OpenRLHF",
+        "trl": "j1sdk.adapters.trl:TRL",
+    }
+
+
+@hookimpl
+def dialects() -> dict[str, str]:
+    return {
+        "openrlhf": "j1sdk.server.dialects:OpenRLHF",
+        "slime": "j1sdk.server.dialects:Slime",
+        "llamafactory": "j1sdk.server.dialects:LlamaFactory",
+        "classify": "j1sdk.server.dialects:Classify",
+    }
+
+
+@hookimpl
 def commands() -> dict[str, str]:
     return {
         "compare": "j1sdk.cli.compare:compare",

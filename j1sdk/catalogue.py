@@ -31,7 +31,7 @@ OURS = EntryPoint(name="builtins", value="j1sdk.builtins", group=GROUP)
 """Our own plugin, where the metadata of an installation does not name it (a bare checkout)."""
 KINDS = (
     "formats", "engines", "rewards", "scalings", "rankings", "sources", "builders",
-    "benchmarks", "trainers",
+    "benchmarks", "trainers", "adapters", "dialects",
 )  # fmt: skip
 
 

@@ -90,5 +90,15 @@ def trainers() -> Offers:  # type: ignore[empty-body]
 
 
 @hookspec
+def adapters() -> Offers:  # type: ignore[empty-body]
+    """A judge as what an RLHF framework takes for a reward."""
+
+
+@hookspec
+def dialects() -> Offers:  # type: ignore[empty-body]
+    """A framework's words over HTTP: routes of the reward server."""
+
+
+@hookspec
 def commands() -> Commands:  # type: ignore[empty-body]
     """Subcommands of `j1`."""

@@ -19,8 +19,8 @@ from typing import TYPE_CHECKING, Any, Literal, Self
 
 from pydantic import Field, model_validator
 
-from j1sdk.adapters import Unscored, reward_function
 from j1sdk.background import run
+from j1sdk.catalogue import catalogue
 from j1sdk.component import Value
 from j1sdk.deliberation import deliberate
 from j1sdk.engines import Engine
@@ -29,7 +29,7 @@ from j1sdk.files import write_text
 from j1sdk.formats import JudgmentFormat
 from j1sdk.rankings import Ranking, wins
 from j1sdk.rankings.round_robin import RoundRobin
-from j1sdk.runfile import HERE, RUN_FILE, dump, read_value, versions
+from j1sdk.runfile import HERE, RUN_FILE, dump, read_value, validate, versions
 from j1sdk.scaling import Samples, Scaling
 from j1sdk.scaling.single import Single
 from j1sdk.types import (
@@ -185,11 +185,15 @@ class JudgeRewardModel(Value):
         """Score n responses to one prompt together. Responses that are equal share a score."""
         return run(self.rank_async(prompt, responses))
 
-    def as_reward_function(
-        self, framework: Literal["trl"], unscored: Unscored = "none", **options: Any
-    ) -> Callable[..., Any]:
-        """This judge as what a framework takes for a reward; options in `j1sdk.adapters`."""
-        return reward_function(self, framework, unscored=unscored, **options)
+    def as_reward_function(self, framework: str, **options: Any) -> Callable[..., Any]:
+        """This judge as what a framework takes for a reward, by the adapter of that name.
+
+        `options` are the adapter's. Raises ConfigError.
+        """
+        kind: type[Any] = catalogue().find("adapters", framework)
+        adapter = validate(kind, options, f"the adapter {framework!r}")
+        made: Callable[..., Any] = adapter.reward_function(self)
+        return made
 
     @classmethod
     def load(cls, directory: str | Path, **changes: Any) -> JudgeRewardModel:

@@ -68,8 +68,8 @@ def check(run_file: Path, out: Path) -> None:
 )  # fmt: skip
 def reward(judge: Path, to: Path) -> None:
     """Write a file that makes JUDGE (a folder or run file) the reward of a policy."""
-    from j1sdk.adapters.openrlhf import write_shim
     from j1sdk.run import open_run
+    from j1sdk.training.openrlhf.reward_file import write_shim
 
     open_run(judge)
     write_shim(judge, to)

@@ -18,7 +18,7 @@ from j1sdk.component import ModelName
 from j1sdk.errors import ConfigError, TrainingError
 from j1sdk.files import write_text
 from j1sdk.run import Run
-from j1sdk.server.options import Serve
+from j1sdk.server import Serve
 from j1sdk.training import Progress
 from j1sdk.training.openrlhf.agent import AGENT
 from j1sdk.training.openrlhf.base import RUN, Written
@@ -26,7 +26,7 @@ from j1sdk.training.openrlhf.flags import Flags, Sizes, Version, cluster_flags, 
 from j1sdk.training.openrlhf.trainer import RolloutTrainer
 
 if TYPE_CHECKING:
-    from j1sdk.server.labels import Label
+    from j1sdk.adapters.texts import Label
 
 FUNCTION, GROUP = "function", "group"
 EXECUTOR = "j1sdk.training.openrlhf.ranked"
@@ -138,7 +138,7 @@ class OpenRLHFPolicy(RolloutTrainer):
 
     def _reward_flags(self, folder: Path) -> Flags:
         """What OpenRLHF is to take for the reward; writes the file, if it is one."""
-        from j1sdk.adapters.openrlhf import write_shim
+        from j1sdk.training.openrlhf.reward_file import write_shim
 
         if self.remote:
             return {"reward.remote_url": self.reward}
