@@ -13,7 +13,7 @@ from typing import Any, ClassVar, Literal
 
 import pytest
 from j1sdk_quickstart.tasks import Arithmetic
-from pydantic import Field
+from pydantic import Field, field_serializer
 
 from j1sdk import (
     Completion,
@@ -171,10 +171,14 @@ class WithCapitals(Verdict):
 
 
 class Forgetful(Verdict):
-    """Its option is typed so that dumping loses what it holds."""
+    """Its option is written so that dumping loses what it holds."""
 
     name = "forgetful"
     inner: JudgmentFormat = Field(default=PairwiseScores(high=3))
+
+    @field_serializer("inner")
+    def _only_its_name(self, inner: JudgmentFormat) -> str:
+        return inner.name
 
 
 class OfThree(Verdict):
