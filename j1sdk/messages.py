@@ -20,10 +20,19 @@ TEXT_PARTS = ("text", "input_text", "output_text", None)
 THINKING_PARTS = ("thinking", "redacted_thinking", "reasoning")
 OTHER_MEDIA = ("image", "audio", "video", "file", "document")
 CALLS = ("tool_calls", "function_call")
-NOT_SHOWN = frozenset((
-    "annotations", "audio", "id", "name", "reasoning", "reasoning_content", "refusal", "thinking",
-    "tool_call_id",
-))  # fmt: skip
+NOT_SHOWN = frozenset(
+    (
+        "annotations",
+        "audio",
+        "id",
+        "name",
+        "reasoning",
+        "reasoning_content",
+        "refusal",
+        "thinking",
+        "tool_call_id",
+    )
+)
 """What else messages have: known, so that it is no misspelt key, and not part of the text."""
 
 

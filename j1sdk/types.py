@@ -42,10 +42,16 @@ class JudgmentTask(Value):
     ):  # the forms that validation takes, for type checkers without pydantic's plugin
 
         def __init__(
-            self, *, prompt: str | Sequence[Message | Mapping[str, Any]], responses: Sequence[str],
-            preferred: int | None = None, reference: str | None = None,
-            ratings: Sequence[float] | None = None, subset: str | None = None, id: str = "",
-        ) -> None: ...  # fmt: skip
+            self,
+            *,
+            prompt: str | Sequence[Message | Mapping[str, Any]],
+            responses: Sequence[str],
+            preferred: int | None = None,
+            reference: str | None = None,
+            ratings: Sequence[float] | None = None,
+            subset: str | None = None,
+            id: str = "",
+        ) -> None: ...
 
     @model_validator(mode="before")
     @classmethod

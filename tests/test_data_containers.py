@@ -111,8 +111,9 @@ def test_a_long_cell_is_a_text_like_any_other(tmp_path: Path) -> None:
 def test_records_without_lines_are_named_by_their_number(tmp_path: Path) -> None:
     (tmp_path / "d.csv").write_bytes(table(","))
     assert [task.id for task in JsonLines(path=tmp_path / "d.csv").load()] == [
-        "record-1", "record-2",
-    ]  # fmt: skip
+        "record-1",
+        "record-2",
+    ]
 
 
 @pytest.mark.parametrize(
@@ -190,7 +191,7 @@ def test_a_name_of_the_hub_is_loaded_with_its_config_and_split(
         ("owner/name", None, "train"),
         ("owner/name", None, "test"),
         ("owner/name", "config", "test"),
-    ]  # fmt: skip
+    ]
 
 
 def test_a_run_file_names_what_lies_beside_it_or_the_hub(tmp_path: Path) -> None:

@@ -100,18 +100,29 @@ def test_every_shape_is_read_by_every_command(judge: Path, tmp_path: Path) -> No
 
 
 TIES: list[dict[str, Any]] = [
-    {"winner": "tie", "conversation_a": [user("?"), assistant("a")],
-     "conversation_b": [user("?"), assistant("b")]},
+    {
+        "winner": "tie",
+        "conversation_a": [user("?"), assistant("a")],
+        "conversation_b": [user("?"), assistant("b")],
+    },
     {"winner": "tie (bothbad)", "prompt": "?", "response_a": "a", "response_b": "b"},
-    {"prompt": '["?"]', "response_a": '["a"]', "response_b": '["b"]', "winner_model_a": 0,
-     "winner_model_b": 0, "winner_tie": 1},
+    {
+        "prompt": '["?"]',
+        "response_a": '["a"]',
+        "response_b": '["b"]',
+        "winner_model_a": 0,
+        "winner_model_b": 0,
+        "winner_tie": 1,
+    },
     {"context": [user("?")], "response1": "a", "response2": "b", "overall_preference": 0},
     {"question": "?", "response_A": "a", "response_B": "b", "label": "A=B"},
     {"prompt": "?", "responses": ["a", "b"], "preferred": "tie"},
     {"prompt": "?", "responses": ["a", "b"], "ratings": [3, 3]},
-    {"context": [user("?")],
-     "completions": [{"rank": 0, "completion": [assistant(text)]} for text in "ab"]},
-]  # fmt: skip
+    {
+        "context": [user("?")],
+        "completions": [{"rank": 0, "completion": [assistant(text)]} for text in "ab"],
+    },
+]
 
 
 @pytest.mark.parametrize("record", TIES, ids=lambda record: "+".join(sorted(record)))
@@ -211,16 +222,21 @@ def test_tools_are_shown_and_the_final_answer_is_not_alone(tmp_path: Path) -> No
     ]
     (task,) = tasks_of(tmp_path, {"prompt": "2+2?", "chosen": used, "rejected": [assistant("5")]})
     assert task.responses == (
-        'Assistant: Tool call: add({"a": 2, "b": 2})\n\nTool: 4\n\nAssistant: It is 4.', "5",
-    )  # fmt: skip
+        'Assistant: Tool call: add({"a": 2, "b": 2})\n\nTool: 4\n\nAssistant: It is 4.',
+        "5",
+    )
     assert tasks_of(tmp_path, {"prompt": "?", "chosen": [assistant("a")], "rejected": "b"})
 
 
 def test_kaggles_dialogues_have_all_their_turns(tmp_path: Path) -> None:
     record = {
-        "prompt": '["Hi", "?"]', "response_a": '["Hello", "a"]', "response_b": '["Hello", null]',
-        "winner_model_a": "1", "winner_model_b": "0", "winner_tie": "0",
-    }  # fmt: skip
+        "prompt": '["Hi", "?"]',
+        "response_a": '["Hello", "a"]',
+        "response_b": '["Hello", null]',
+        "winner_model_a": "1",
+        "winner_model_b": "0",
+        "winner_tie": "0",
+    }
     (task,) = tasks_of(tmp_path, record)
     assert said(task) == [("user", "Hi"), ("assistant", "Hello"), ("user", "?")]
     assert (task.responses, task.preferred) == (("a", ""), 0)
@@ -280,7 +296,7 @@ def test_fields_that_nothing_reads_are_refused(fields: dict[str, Any], complaint
         ({**PAIR, "chosen": [user("?"), assistant("a")]}, "some responses are dialogues"),
         ({**PAIR, "id": [1]}, "id: expected a text or a whole number"),
     ],
-)  # fmt: skip
+)
 def test_what_cannot_be_read_says_what_was_found_and_what_to_type(
     record: dict[str, Any], complaint: str, tmp_path: Path
 ) -> None:

@@ -29,8 +29,11 @@ from j1sdk.errors import DataError, MissingExtraError
 Located = tuple[str, Any]
 """The place of a record, such as `line 3` or `record 3`, and the record."""
 OPENERS: dict[str, Any] = {
-    ".gz": gzip.open, ".bz2": bz2.open, ".xz": lzma.open, ".lzma": lzma.open,
-}  # fmt: skip
+    ".gz": gzip.open,
+    ".bz2": bz2.open,
+    ".xz": lzma.open,
+    ".lzma": lzma.open,
+}
 ZSTANDARD = (".zst", ".zstd")
 SUFFIXES = (".jsonl", ".ndjson", ".json", ".csv", ".tsv", ".parquet", *OPENERS, *ZSTANDARD)
 SAVED, SAVED_SPLITS = "state.json", "dataset_dict.json"

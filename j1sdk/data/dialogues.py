@@ -22,9 +22,14 @@ Side = str | Dialogue
 """A response: a text, or messages that end with it."""
 
 ROLES = {
-    "human": "user", "gpt": "assistant", "chatgpt": "assistant", "model": "assistant",
-    "function_call": "assistant", "observation": "tool", "prompter": "user",
-}  # fmt: skip
+    "human": "user",
+    "gpt": "assistant",
+    "chatgpt": "assistant",
+    "model": "assistant",
+    "function_call": "assistant",
+    "observation": "tool",
+    "prompter": "user",
+}
 """Other names of roles: ShareGPT's, Gemma's, OpenAssistant's."""
 READ = ("role", "content", "tool_calls", "function_call", "refusal")
 """What is read of a message; data sets have many other fields there."""

@@ -10,10 +10,22 @@ from typing import Any, NamedTuple
 from j1sdk.errors import DataError
 
 WINNERS: dict[str, int | None] = {
-    "a": 0, "model_a": 0, "response_a": 0, "a>b": 0, "a>>b": 0,
-    "b": 1, "model_b": 1, "response_b": 1, "b>a": 1, "b>>a": 1,
-    "tie": None, "tie (bothbad)": None, "both_bad": None, "bothbad": None, "a=b": None,
-}  # fmt: skip
+    "a": 0,
+    "model_a": 0,
+    "response_a": 0,
+    "a>b": 0,
+    "a>>b": 0,
+    "b": 1,
+    "model_b": 1,
+    "response_b": 1,
+    "b>a": 1,
+    "b>>a": 1,
+    "tie": None,
+    "tie (bothbad)": None,
+    "both_bad": None,
+    "bothbad": None,
+    "a=b": None,
+}
 """What names a winner (LMSYS, PPE, JudgeBench); None is a tie."""
 
 

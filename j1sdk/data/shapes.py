@@ -46,8 +46,10 @@ def _listed(row: Row) -> Answers:
     if not isinstance(given, list | tuple) or not given:
         raise DataError(f"responses: expected a list of them, got {given!r:.40}")
     if "preferred" not in row and (label := _misnamed(row)):
-        raise DataError(f"`{label}` beside `responses` is not read: the index is `preferred`,"
-                        f' from 0; or say fields = {{ preferred = "{label}" }}')  # fmt: skip
+        raise DataError(
+            f"`{label}` beside `responses` is not read: the index is `preferred`,"
+            f' from 0; or say fields = {{ preferred = "{label}" }}'
+        )
     gold = _labelled("preferred", labels.among, row.get("preferred"), len(given))
     return Answers([side(one, f"responses.{place}") for place, one in enumerate(given)], gold)
 
@@ -243,12 +245,14 @@ def task_of(record: Row, identity: str, fields: FieldNames | None = None) -> Jud
     prompt, responses = split(explicit or (), answers.responses)
     try:
         return JudgmentTask(
-            prompt=_with_system(prompt, row.get("system")), responses=responses,
+            prompt=_with_system(prompt, row.get("system")),
+            responses=responses,
             preferred=answers.gold.preferred,
             ratings=answers.gold.ratings if ratings is None else ratings,
-            reference=row.get("reference") or None, subset=row.get("subset") or None,
+            reference=row.get("reference") or None,
+            subset=row.get("subset") or None,
             id=_identity(row.get("id"), identity),
-        )  # fmt: skip
+        )
     except ValidationError as error:
         raise DataError(explain(error)[0]) from None
 
