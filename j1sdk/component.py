@@ -17,7 +17,7 @@ their options are, used or not, and `replace` makes a copy that has opened nothi
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import Callable, Mapping
 from inspect import isabstract
 from pathlib import Path
 from typing import Annotated, Any, ClassVar, NamedTuple, Protocol, Self, get_args
@@ -32,6 +32,7 @@ from pydantic import (
     model_serializer,
     model_validator,
 )
+from pydantic.fields import FieldInfo
 
 from j1sdk.errors import did_you_mean
 
@@ -65,6 +66,12 @@ ModelName = Annotated[str, _IsModel()]
 beside the run file, is a folder."""
 
 
+class MaybeName(NamedTuple):
+    """Marks a path that may be a name instead, of which there is no file beside the run file."""
+
+    is_name: Callable[[str], bool]
+
+
 class Value(BaseModel):
     """A frozen value that accepts no unknown fields."""
 
@@ -95,9 +102,16 @@ def _relocated(cls: type[BaseModel], data: dict[str, Any], folder: Path) -> dict
         field = cls.model_fields[name]
         if any(isinstance(mark, _IsModel) for mark in _parts((field.annotation, *field.metadata))):
             moved[name] = _model_at(folder, data[name])
-        elif Path in _parts(field.annotation):
+        elif Path in _parts(field.annotation) and not _is_name(field, folder, data[name]):
             moved[name] = _path_at(folder, data[name])
     return moved
+
+
+def _is_name(field: FieldInfo, folder: Path, value: Any) -> bool:
+    marks = [mark for mark in field.metadata if isinstance(mark, MaybeName)]
+    if not isinstance(value, str) or (folder / value).exists():
+        return False
+    return any(mark.is_name(value) for mark in marks)
 
 
 def _parts(annotation: Any) -> list[Any]:

@@ -16,7 +16,7 @@ from typing import Annotated
 
 from pydantic import BaseModel, ConfigDict, Field, ValidationError, model_validator
 
-from j1sdk.data.jsonl import read_lines
+from j1sdk.data.containers import read_lines
 from j1sdk.errors import DataError, explain
 from j1sdk.files import write_text
 from j1sdk.judge import result_of
