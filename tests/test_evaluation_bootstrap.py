@@ -18,7 +18,8 @@ from j1sdk.evaluation.benchmarks import Benchmark, Unit
 from j1sdk.evaluation.bootstrap import Score, drawn, resample, scores_of
 from j1sdk.evaluation.comparison import common, compare, got_right, mcnemar
 from j1sdk.evaluation.credits import CONSISTENT, DECIDED, STRICT, SUM_RULE
-from j1sdk.evaluation.records import Record, results_of
+from j1sdk.evaluation.records import results_of
+from j1sdk.judgments import Record
 
 CATEGORIES = [("Knowledge", 60), ("Math", 30), ("Coding", 10)]
 

@@ -13,8 +13,8 @@ from j1sdk.data.jsonl import JsonLines
 from j1sdk.evaluation.benchmarks import Benchmark
 from j1sdk.evaluation.credits import STRICT, Means, Number
 from j1sdk.evaluation.metrics import NO_SUBSET
-from j1sdk.evaluation.records import golds_of
 from j1sdk.evaluation.rows import Row
+from j1sdk.judgments import golds_of
 from j1sdk.types import JudgmentTask
 
 

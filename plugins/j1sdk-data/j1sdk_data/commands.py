@@ -11,9 +11,8 @@ from rich.table import Table
 from j1sdk.cli.console import messages, output, progress_bars, quiet_libraries
 
 if TYPE_CHECKING:
-    from j1sdk_data.building import Counts
-
     from j1sdk.report.blocks import Table as Block
+    from j1sdk_data.building import Counts
 
 OUT = click.option(
     "--out", type=click.Path(path_type=Path, file_okay=False), required=True,
@@ -92,11 +91,10 @@ def check(
     Copies and contradictions, benchmarks in the data, labels out of balance, and cues that tell the
     label without reading. Writes quality.json and report.html.
     """
-    from j1sdk_data.quality import check as look
-    from j1sdk_data.quality.page import quality_report, tables, verdict
-
     from j1sdk.files import write_text
     from j1sdk.report import write_report
+    from j1sdk_data.quality import check as look
+    from j1sdk_data.quality.page import quality_report, tables, verdict
 
     with progress_bars() as start:
         found = look(files, dict(benchmarks), words, similarity, seed, start)
