@@ -1,5 +1,6 @@
 # make quickstart   install, and run the whole idea on a CPU
-# make test         install, then lint, types and all tests that need no GPU
+# make test         install, then lint, types, import layers and the fast tests
+# make test-all     the slow tests: everything that trains, kills processes or runs a recipe
 # make test-stack   tests on the real vLLM and OpenRLHF, in an environment of its own (4 GB)
 # make clean        remove the environments and what runs have written
 
@@ -14,9 +15,9 @@ AT_ONCE = -n 2 --no-loadscope-reorder
 PROJECTS = pyproject.toml $(wildcard plugins/*/pyproject.toml)
 
 # two processes have two cores: more threads would only wait for each other
-test test-stack: export OMP_NUM_THREADS = 1
+test test-all test-stack: export OMP_NUM_THREADS = 1
 
-.PHONY: quickstart test test-stack lint install install-stack clean
+.PHONY: quickstart test test-all test-stack lint install install-stack clean
 
 quickstart: install
 	$(VENV)/bin/j1 quickstart --out runs/quickstart --resume
@@ -25,12 +26,16 @@ test: lint
 	$(VENV)/bin/mypy
 	$(VENV)/bin/pytest $(AT_ONCE)
 
+test-all: install
+	$(VENV)/bin/pytest -m "slow and not stack" $(AT_ONCE)
+
 test-stack: install-stack
 	$(STACK)/bin/pytest -m stack $(AT_ONCE) tests/stack
 
 lint: install
 	$(VENV)/bin/ruff check .
 	$(VENV)/bin/ruff format --check .
+	$(VENV)/bin/lint-imports
 
 install: $(VENV)/.installed
 

@@ -27,6 +27,8 @@ from j1sdk.errors import ConfigError, PluginError, did_you_mean
 GROUP = "j1sdk"
 DISABLE = "J1SDK_DISABLE_PLUGINS"
 """Environment variable: `all`, or entry-point names separated by commas."""
+OURS = EntryPoint(name="builtins", value="j1sdk.builtins", group=GROUP)
+"""Our own plugin, where the metadata of an installation does not name it (a bare checkout)."""
 KINDS = (
     "formats", "engines", "rewards", "scalings", "rankings", "sources", "builders",
     "benchmarks", "trainers",
@@ -92,7 +94,7 @@ class Catalogue:
     def discover(cls, points: Iterable[EntryPoint] | None = None) -> Catalogue:
         """Every installed plugin, ours first. A broken plugin is a record, not an error."""
         installed = entry_points(group=GROUP)
-        ours = [point for point in installed if _is_ours(point)]
+        ours = [point for point in installed if _is_ours(point)] or [OURS]
         theirs = [point for point in installed if not _is_ours(point)] if points is None else points
         found = cls()
         for point in (*ours, *sorted(theirs, key=lambda point: (point.name, point.value))):
@@ -153,7 +155,8 @@ class Catalogue:
             return
         try:
             self._take(point.load(), record)
-        except (Exception, SystemExit) as error:  # strangers' code may raise anything on import
+        # a stranger's code may raise anything on import
+        except (Exception, SystemExit) as error:  # noqa: BLE001
             text = "".join(traceback.format_exception_only(error)).strip()
             self.records.append(record.model_copy(update={"status": "failed", "error": text}))
 
@@ -171,7 +174,7 @@ def _offered(plugin: object) -> Iterator[tuple[str, str, Any]]:
     """(kind, name, class or command or where it is) of a plugin's hooks; raises PluginError."""
     for kind, implementation in _hooks(plugin):
         items = implementation()
-        if isinstance(items, Mapping):
+        if isinstance(items, Mapping) and all(isinstance(it, str) for it in items.values()):
             yield from ((kind, name, place) for name, place in items.items())
             continue
         if not isinstance(items, (list, tuple)):
@@ -225,7 +228,7 @@ def is_disabled(name: str) -> bool:
 
 
 def _is_ours(point: EntryPoint) -> bool:
-    return point.dist is not None and point.dist.name == "j1sdk"
+    return point is OURS or (point.dist is not None and point.dist.name == "j1sdk")
 
 
 def _where_to_get(kind: str, name: str) -> str:

@@ -10,6 +10,9 @@ Fields are options, methods are behaviour, and `name` is how a run file asks for
 A field typed with a kind's abstract class accepts all three, if the validation context is a
 `Context` (`j1sdk.runfile` makes it). Dumping writes the second form, with all options of the
 class that is really there. Options typed `Path` or `ModelName` are relative to the run file.
+
+What a component opens (weights, connections, files) is no part of it: two components are equal if
+their options are, used or not, and `replace` makes a copy that has opened nothing yet.
 """
 
 from __future__ import annotations
@@ -78,6 +81,11 @@ class Value(BaseModel):
             raise ValueError(f"unknown key {key!r}{did_you_mean(key, cls.model_fields)}")
         folder = getattr(info.context, "folder", None)
         return data if folder is None else _relocated(cls, data, folder)
+
+    def replace(self, **changes: Any) -> Self:
+        """A copy with other values in some fields, validated like one made by hand."""
+        given = {name: getattr(self, name) for name in self.model_fields_set}
+        return type(self)(**{**given, **changes})
 
 
 def _relocated(cls: type[BaseModel], data: dict[str, Any], folder: Path) -> dict[str, Any]:

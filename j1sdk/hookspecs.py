@@ -37,6 +37,9 @@ if TYPE_CHECKING:
 Offers = Sequence[type[Component]] | Mapping[str, str]
 """Classes; or, so that a plugin loads nothing yet, `{"name": "module:Class"}`."""
 
+Commands = Sequence["click.Command"] | Mapping[str, str]
+"""Commands; or where each is, as above."""
+
 hookspec = pluggy.HookspecMarker("j1sdk")
 hookimpl = pluggy.HookimplMarker("j1sdk")
 
@@ -87,5 +90,5 @@ def trainers() -> Offers:  # type: ignore[empty-body]
 
 
 @hookspec
-def commands() -> Sequence[click.Command] | Mapping[str, str]:  # type: ignore[empty-body]
+def commands() -> Commands:  # type: ignore[empty-body]
     """Subcommands of `j1`."""

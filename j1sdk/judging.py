@@ -10,7 +10,6 @@ from pathlib import Path
 
 from j1sdk.background import run
 from j1sdk.data import Source
-from j1sdk.deliberation import question
 from j1sdk.errors import ConfigError, EngineError
 from j1sdk.evaluation.benchmarks import Benchmark
 from j1sdk.evaluation.evaluations import Evaluated, evaluate_to_folder
@@ -18,9 +17,9 @@ from j1sdk.evaluation.metrics import Metrics, measure
 from j1sdk.evaluation.readings import Reader, reader
 from j1sdk.files import read_lines, write_text
 from j1sdk.judge import JudgeRewardModel, result_of
-from j1sdk.judgments import JUDGMENTS_FILE, Key, line_of, parse_judgment, records_of
-from j1sdk.run import Run, dump_run
-from j1sdk.types import JudgeResult, Judgment, JudgmentStatus, JudgmentTask, Presentation
+from j1sdk.judgments import JUDGMENTS_FILE, Key, key, line_of, parse_judgment, records_of
+from j1sdk.resuming import OTHER_JUDGE, check_same_task, judge_record
+from j1sdk.types import JudgeResult, JudgmentStatus, JudgmentTask, Presentation
 from j1sdk.workfolder import Log, claimed, spread
 
 METRICS_FILE = "metrics.json"
@@ -111,11 +110,7 @@ def judge_shown(
     judge: JudgeRewardModel, shown: Shown, out: Path, progress: Progress | None = None
 ) -> Judged:
     """Judge what is shown of each task, less what `out` has; raises as `judge_to_folder` does."""
-    record = dump_run(Run(judge=judge))
-    with (
-        claimed(out, record, "judgments of another judge"),
-        Log(out / JUDGMENTS_FILE, _done) as log,
-    ):
+    with claimed(out, judge_record(judge), OTHER_JUDGE), Log(out / JUDGMENTS_FILE, _done) as log:
         total, done = survey(judge, shown, log)
 
         async def work(one: Presentation) -> None:
@@ -162,28 +157,11 @@ def survey(judge: JudgeRewardModel, shown: Shown, log: Log[Key]) -> tuple[int, i
     return total, done
 
 
-def check_same_task(
-    judge: JudgeRewardModel, shown: Presentation, judgment: Judgment, path: Path
-) -> None:
-    """Raise ConfigError where the judge was shown something else."""
-    asked = question(judge.format, shown, judge.engine.reserved)
-    if judgment.transcript[: len(asked)] != asked:
-        raise ConfigError(
-            f"{path.parent} holds judgments of other data: task {shown.task.id!r} has another"
-            " content there. Use another --out"
-        )
-
-
 def settled(judge: JudgeRewardModel, shown: Shown, log: Log[Key]) -> Iterator[tuple[Key, str]]:
     """The lines of all that is shown, in its order, with the gold labels of today."""
     for one in presentations(shown):
         judgment = parse_judgment(log[key(one)], str(log.path))
         yield key(one), line_of(judgment, one.task, judge.format.sections)
-
-
-def key(shown: Presentation) -> Key:
-    """What names a presentation, and its judgment, in a file."""
-    return shown.task.id, shown.order
 
 
 def engine_failures(statuses: dict[str, int], out: Path) -> str:

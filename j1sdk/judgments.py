@@ -25,7 +25,14 @@ from pydantic.dataclasses import dataclass
 
 from j1sdk.errors import DataError, explain
 from j1sdk.files import encoded, read_lines, replaced
-from j1sdk.types import JudgeResult, Judgment, JudgmentStatus, JudgmentTask, Usage
+from j1sdk.types import (
+    JudgeResult,
+    Judgment,
+    JudgmentStatus,
+    JudgmentTask,
+    Presentation,
+    Usage,
+)
 from j1sdk.workfolder import Lines
 
 JUDGMENTS_FILE = "judgments.jsonl"
@@ -80,6 +87,11 @@ class Record:
 
 FIELDS = tuple(field.name for field in fields(Record))
 _records = TypeAdapter(Record)
+
+
+def key(shown: Presentation) -> Key:
+    """What names a presentation, and its judgment, in a file."""
+    return shown.task.id, shown.order
 
 
 def golds_of(task: JudgmentTask) -> tuple[int, ...]:

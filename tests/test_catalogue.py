@@ -14,6 +14,7 @@ import click
 import pytest
 
 from j1sdk import PairwiseVerdict, Ranking, builtins, hookimpl, hookspecs
+from j1sdk.builtins import IN_PLUGINS
 from j1sdk.catalogue import DISABLE, KINDS, Catalogue, PluginRecord, catalogue, is_disabled
 from j1sdk.component import Component
 from j1sdk.errors import ConfigError, PluginError
@@ -98,17 +99,53 @@ class TestDiscovery:
         assert record(found, "builtins").distribution == "j1sdk"
         assert found.find("rankings", "round-robin") is RoundRobin
         for kind in KINDS:
-            offers = getattr(builtins, kind, dict)()
+            offers: dict[str, str] = getattr(builtins, kind, dict)()
             assert found.names(kind) == sorted(offers)
             assert all(found.find(kind, name).name == name for name in offers)
         assert sorted(found.commands()) == sorted(builtins.commands())
+
+    def test_what_a_name_stands_for_is_imported_when_it_is_asked_for(
+        self, install: Install
+    ) -> None:
+        install(
+            "from j1sdk import hookimpl\n@hookimpl\ndef rankings(): return {'coin': 'no_such:Coin'}"
+        )
+        found = Catalogue.discover()
+        assert record(found).offers == {"rankings": ("coin",)}
+        with pytest.raises(PluginError, match=r"j1-extra 1.0 offers 'coin' as no_such:Coin"):
+            found.find("rankings", "coin")
+
+    def test_a_name_that_stands_for_another_is_refused(self, install: Install) -> None:
+        place = "{'coin': 'j1sdk.rankings.round_robin:RoundRobin'}"
+        install(f"from j1sdk import hookimpl\n@hookimpl\ndef rankings(): return {place}")
+        with pytest.raises(PluginError, match=r"offers 'coin', but .* is 'round-robin'"):
+            Catalogue.discover().find("rankings", "coin")
+
+    def test_a_name_of_a_plugin_that_is_not_installed_says_what_to_install(self) -> None:
+        with pytest.raises(ConfigError, match="pip install j1sdk-quickstart"):
+            Catalogue.of(builtins).find("sources", "arithmetic")
+
+    def test_every_plugin_of_this_project_is_known_by_what_it_offers(self) -> None:
+        installed = {record.distribution: record for record in Catalogue.discover().records}
+        offers: dict[str, dict[str, set[str]]] = {name: {} for name in IN_PLUGINS}
+        for record in Catalogue.discover().records:
+            for kind, names in record.offers.items():
+                if record.distribution in offers:
+                    offers[record.distribution].setdefault(kind, set()).update(names)
+        assert installed.keys() >= IN_PLUGINS.keys()
+        assert offers == {
+            distribution: {kind: set(names) for kind, names in kinds.items()}
+            for distribution, kinds in IN_PLUGINS.items()
+        }
 
     def test_every_hook_is_a_kind_the_host_knows_and_we_use(self) -> None:
         declared = {
             name for name in vars(hookspecs) if hasattr(vars(hookspecs)[name], "j1sdk_spec")
         }
         assert declared == {*KINDS, "commands"}
-        assert all(getattr(builtins, name)() for name in declared)
+        used = {name for name in declared if hasattr(builtins, name)}
+        used |= {kind for offers in IN_PLUGINS.values() for kind in offers}
+        assert used == declared
 
     def test_points_are_loaded_by_name_whatever_the_path(self, install: Install) -> None:
         install(GOOD, point="b", distribution="one")
@@ -167,11 +204,23 @@ BROKEN = {
     ),
     "hook raises": (hook("[Coin, Penny]"), "NameError: name 'Penny'"),
     "hook exits": (hook("exit('no more')"), "SystemExit: no more"),
-    "hook returns nothing": (hook("None"), "hook 'rankings' must return a list, not NoneType"),
-    "hook returns a class": (hook("Coin"), "must return a list, not"),
-    "hook returns a text": (hook("'coin'"), "must return a list, not str"),
-    "hook returns a mapping": (hook("{'coin': Coin}"), "must return a list, not dict"),
-    "hook yields": (hook("(one for one in [Coin])"), "must return a list, not generator"),
+    "hook returns nothing": (
+        hook("None"),
+        "hook 'rankings' must return a list of classes, or .*, not NoneType",
+    ),
+    "hook returns a class": (
+        hook("Coin"),
+        "must return a list of classes.*, not ModelMeta",
+    ),
+    "hook returns a text": (hook("'coin'"), "must return a list of classes, or .*, not str"),
+    "hook returns a mapping": (
+        hook("{'coin': Coin}"),
+        "or a mapping of names to 'module:Class', not dict",
+    ),
+    "hook yields": (
+        hook("(one for one in [Coin])"),
+        "must return a list of classes, or .*, not generator",
+    ),
     "an object, not a class": (hook("[Coin()]"), "offers Coin.*, which is no class of kind"),
     "a stranger": (hook("[int]"), "offers <class 'int'>, which is no class of kind 'rankings'"),
     "a component of no kind": (
@@ -287,7 +336,9 @@ class TestConflicts:
 
     def test_our_own_names_are_not_taken_over(self, install: Install) -> None:
         install(GOOD.replace("coin", "round-robin"))
-        with pytest.raises(PluginError, match=r"offered by j1sdk and j1-extra 1.0: uninstall one"):
+        with pytest.raises(
+            PluginError, match=r"offered by j1sdk 0.1.0 and j1-extra 1.0: uninstall one"
+        ):
             Catalogue.discover().find("rankings", "round-robin")
 
     def test_one_plugin_that_offers_a_name_twice_is_in_conflict_with_itself(

@@ -163,7 +163,10 @@ class TestPlugins:
             "@hookimpl\ndef formats(): return [PairwiseVerdict]\n"
         )
         output = spawn("plugins", path=install(tmp_path, source)).stdout
-        assert "conflict: format 'pairwise-verdict' is offered by j1sdk and j1-extra 1.2" in output
+        assert (
+            "conflict: format 'pairwise-verdict' is offered by j1sdk 0.1.0 and j1-extra 1.2"
+            in output
+        )
 
     def test_a_plugins_command_is_run(self, tmp_path: Path) -> None:
         source = (

@@ -29,6 +29,7 @@ from j1sdk import (
     Transformers,
     builtins,
 )
+from j1sdk import run as run_module
 from j1sdk.catalogue import Catalogue
 from j1sdk.data.jsonl import JsonLines
 from j1sdk.rewards.verdict_consistency import VerdictConsistency
@@ -60,7 +61,7 @@ def with_format(text: str) -> str:
 
 
 def test_the_run_file_of_the_documentation_is_read(run_file: Path) -> None:
-    text = dedent((config.__doc__ or "").split("\n\n", 1)[1].split("A judge's directory")[0])
+    text = dedent((run_module.__doc__ or "").split("\n\n", 1)[1].split("A judge's folder")[0])
     run = read_run(described(run_file, text))
     assert run.judge.engine == Transformers(model="Qwen/Qwen3-0.6B")
     assert run.judge.sampling == Sampling(max_new_tokens=1024)

@@ -17,6 +17,7 @@ from typing import Any
 
 import pytest
 from click.testing import CliRunner
+from j1sdk_data.testing import BuilderContract
 
 import j1sdk.testing
 from j1sdk import JudgeRewardModel, PairwiseVerdict, Scripted, hookspecs
@@ -29,7 +30,7 @@ GUIDE = (Path(__file__).parents[1] / "docs" / "plugins.md").read_text(encoding="
 SECTIONS = dict(re.findall(r"^### (\w+)\n(.*?)(?=^##)", GUIDE, re.MULTILINE | re.DOTALL))
 CONTRACTS = {
     contract.abstract.kind: contract
-    for contract in vars(j1sdk.testing).values()
+    for contract in (*vars(j1sdk.testing).values(), BuilderContract)
     if isinstance(contract, type) and issubclass(contract, ComponentContract)
     if hasattr(contract, "abstract")
 }

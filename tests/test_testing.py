@@ -13,7 +13,7 @@ from typing import Any, ClassVar, Literal
 
 import pytest
 from j1sdk_quickstart.tasks import Arithmetic
-from pydantic import Field
+from pydantic import Field, PrivateAttr, field_serializer
 
 from j1sdk import (
     Completion,
@@ -171,10 +171,14 @@ class WithCapitals(Verdict):
 
 
 class Forgetful(Verdict):
-    """Its option is typed so that dumping loses what it holds."""
+    """Its option is written so that dumping loses what it holds."""
 
     name = "forgetful"
     inner: JudgmentFormat = Field(default=PairwiseScores(high=3))
+
+    @field_serializer("inner")
+    def _only_its_name(self, inner: JudgmentFormat) -> str:
+        return inner.name
 
 
 class OfThree(Verdict):
@@ -419,6 +423,17 @@ class CutsTheStopString(Talker):
         for stop in sampling.stop:
             written = written.model_copy(update={"text": written.text.removesuffix(stop)})
         return written
+
+
+class KeepsCount(Talker):
+    """Holds what it has opened among its own attributes."""
+
+    name = "keeps-count"
+    _number: list[int] = PrivateAttr(default_factory=list)
+
+    async def complete(self, conversation: Conversation, sampling: Sampling) -> Completion:
+        self._number.append(1)
+        return await super().complete(conversation, sampling)
 
 
 class NeverTheSame(Talker):
@@ -724,6 +739,7 @@ BROKEN: list[Broken] = [
             (Rewriting(changes={"finish_reason": "stop"}), "does not say that it was cut"),
         ]
     ],
+    (EngineContract, KeepsCount(), "test_is_its_options_also_when_used", "keep what it opens"),
     (EngineContract, NeverTheSame(), "test_repeats_itself_with_a_seed", "'seed': 1"),
     (EngineContract, NeverTheSameWhenGreedy(), "test_repeats_itself_with_a_seed", "temperature"),
     (

@@ -94,7 +94,7 @@ class Batcher(Generic[Item, Result]):
     def _answer(self, batch: list[_Entry[Item, Result]]) -> None:
         try:
             results = self._run([entry.item for entry in batch])
-        except Exception as error:  # whatever the model raised belongs to those who asked
+        except Exception as error:  # noqa: BLE001  whatever the model raised belongs to those who asked
             for entry in batch:
                 entry.future.set_exception(error)
             return

@@ -171,7 +171,7 @@ class Client:
             async with asyncio.timeout(PATIENCE):
                 async with self._session.get(f"{self._base_url}/models") as response:
                     known = [one["id"] for one in json.loads(await response.read())["data"]]
-        except Exception:  # an explanation of an error must not be another error
+        except Exception:  # noqa: BLE001  an explanation of an error must not be another error
             return ". It names no models either: is base_url right, up to and including /v1?"
         return f". Models it serves{did_you_mean('', map(str, known)).removeprefix('; known')}"
 

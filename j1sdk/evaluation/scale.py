@@ -24,9 +24,8 @@ from j1sdk.evaluation.spending import Spending, spending
 from j1sdk.files import write_text
 from j1sdk.formats import JudgmentFormat
 from j1sdk.judge import JudgeRewardModel, result_of
-from j1sdk.judging import check_same_task, key
-from j1sdk.judgments import Key
-from j1sdk.run import Run, dump_run
+from j1sdk.judgments import Key, key
+from j1sdk.resuming import OTHER_JUDGE, check_same_task, judge_record
 from j1sdk.scaling import Samples, Scaling, add_up
 from j1sdk.scaling.mean import Mean
 from j1sdk.scaling.meta_judge import MetaJudge
@@ -101,8 +100,7 @@ def scale_to_folder(
         raise ConfigError(
             "at temperature 0 all samples are alike: set sampling.temperature (--temperature)"
         )
-    record = dump_run(Run(judge=judge))
-    with claimed(out, record, "judgments of another judge"), ExitStack() as logs:
+    with claimed(out, judge_record(judge), OTHER_JUDGE), ExitStack() as logs:
         plain, forced = pools_of(judge, counts, out, logs)
         shown = [(task, judge.presentations(task)) for task in tasks]
         check_first_samples(plain, shown)
@@ -146,7 +144,7 @@ def pools_of(
 
     def of(kind: JudgmentFormat, name: str) -> Pool:
         log = logs.enter_context(Log(out / name, _drawn))
-        return Pool(judge.model_copy(update={"format": kind}), log)
+        return Pool(judge.replace(format=kind), log)
 
     format, unforced = judge.format, unforced_format(judge.format)
     if unforced is None:
