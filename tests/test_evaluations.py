@@ -258,13 +258,14 @@ def blocks(folders: list[Path]) -> dict[str, Any]:
 
 def test_runs_are_compared_in_tables(runs: list[Path]) -> None:
     found = blocks(runs)
-    scores = {row[0]: row[1:] for row in found["Scores"].rows}
-    assert found["Scores"].header == ("", "first", "fair")
+    scores = {row[0]: row[1:-1] for row in found["Scores"].rows}
+    assert found["Scores"].header == ("", "first", "fair", "n")
+    assert {row[-1] for row in found["Scores"].rows if row[0] == SUM_RULE} == {"6"}
     assert next(iter(scores)) == SUM_RULE, "the official score comes first"
     assert [rate.value for rate in scores[SUM_RULE]] == [0, 1]
     differences = {row[0]: row[1] for row in found["Differences from first"].rows}
     assert differences[SUM_RULE].value == 1 and differences[STRICT].value == 0.5
-    assert differences["right by the other alone"] == 6
+    assert differences["tasks for the other alone"] == 6
     assert differences["p of McNemar's exact test"] == pytest.approx(2 / 64)
     flips = {row[0]: row[1] for row in found["Flips, ties and failures"].rows}
     assert (flips["first, strict"].value, flips["fair, strict"].value) == (1, 0)
