@@ -132,9 +132,12 @@ def sample(
     judge: JudgeRewardModel, tasks: Sequence[JudgmentTask], out: Path, name: str,
     progress: Progress | None,
 ) -> None:  # fmt: skip
-    """Judge the tasks into `out`/`name`, each process its share. Raises Interrupted."""
+    """Judge the tasks into `out`/`name`, each process its share.
+
+    Raises Interrupted, and EngineError where the engine failed on everything.
+    """
     from j1sdk.background import run
-    from j1sdk.judging import judge_to_folder
+    from j1sdk.judging import engine_failures, judge_to_folder
     from j1sdk.training.session import all_processes, share
 
     reached, told = (0, 0), begin(progress, name)
@@ -147,7 +150,8 @@ def sample(
 
     part, place = share(tasks)
     try:
-        judge_to_folder(judge, part, out / name / place, watch)
+        measured = judge_to_folder(judge, part, out / name / place, watch)
+        engine_failures(measured.statuses, out / name / place)
     except KeyboardInterrupt:
         raise Interrupted(*reached, out, name) from None
     finally:
