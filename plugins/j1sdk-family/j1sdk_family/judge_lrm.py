@@ -11,7 +11,7 @@ from typing import ClassVar, Literal
 
 from pydantic import Field
 
-from j1sdk import JudgmentFormat, RewardStrategy, hookimpl
+from j1sdk import JudgmentFormat, RewardStrategy
 from j1sdk.rewards import is_correct
 from j1sdk.types import Judgment, JudgmentTask
 from j1sdk_family.think_j import gap, ratings_of
@@ -62,8 +62,3 @@ class LengthBonus(RewardStrategy):
     ) -> list[float]:
         lengths = (one.usage.completion_tokens if one.ok else 0 for one in judgments)
         return [float(length > self.tokens) for length in lengths]
-
-
-@hookimpl
-def rewards() -> list[type[RewardStrategy]]:
-    return [RatingCloseness, LengthBonus]

@@ -12,7 +12,7 @@ from typing import ClassVar, Literal
 
 from pydantic import BaseModel, ConfigDict, Field, ValidationError
 
-from j1sdk import JudgmentFormat, OutOfRange, Scores, Unparseable, hookimpl
+from j1sdk import OutOfRange, Scores, Unparseable
 from j1sdk.errors import explain
 from j1sdk.formats.pairwise import PAIRWISE_MARKERS, Pairwise
 from j1sdk.formats.ranges import ScoreRange
@@ -84,8 +84,3 @@ class RewardAnything(ScoreRange, Pairwise):
         given = dict(zip("AB", map(int, scores), strict=True))
         ranked = sorted(given, key=lambda letter: -given[letter])
         return self.thought(thought) + json.dumps({"scores": given, "best_to_worst": ranked})
-
-
-@hookimpl
-def formats() -> list[type[JudgmentFormat]]:
-    return [RewardAnything]

@@ -15,10 +15,8 @@ from j1sdk import (
     ConfigError,
     JudgmentFormat,
     OutOfRange,
-    RewardStrategy,
     Scores,
     Unparseable,
-    hookimpl,
 )
 from j1sdk.formats.pairwise import PAIRWISE_MARKERS, Pairwise
 from j1sdk.formats.pairwise_verdict import VERDICT_MARKERS
@@ -113,13 +111,3 @@ def ratings_of(task: JudgmentTask) -> Scores:
 def gap(scores: Scores) -> float:
     """By how much one of two is ahead."""
     return abs(scores[0] - scores[1])
-
-
-@hookimpl
-def formats() -> list[type[JudgmentFormat]]:
-    return [ThinkJ]
-
-
-@hookimpl
-def rewards() -> list[type[RewardStrategy]]:
-    return [PreferenceStrength]

@@ -11,12 +11,10 @@ from typing import ClassVar, Literal
 
 from j1sdk import (
     Conversation,
-    JudgmentFormat,
     OutOfRange,
     Presentation,
     Scores,
     Unparseable,
-    hookimpl,
 )
 from j1sdk.formats.pairwise import FAIRNESS, FENCES, pair
 from j1sdk.formats.pointwise import END_RESPONSE, RESPONSE
@@ -101,8 +99,3 @@ class Spct(SpctSingle):
         task = TASK.format(what="two responses, A and B,", each="each response")
         ask = self.instructions("score of A, score of B")
         return conversation("\n\n".join([task, FAIRNESS, ask, *pair(shown)]))
-
-
-@hookimpl
-def formats() -> list[type[JudgmentFormat]]:
-    return [Spct, SpctSingle]

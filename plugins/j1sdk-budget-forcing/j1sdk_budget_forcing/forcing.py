@@ -15,7 +15,6 @@ from pydantic import Field, field_validator
 from j1sdk.errors import JudgmentError
 from j1sdk.formats import JudgmentFormat, Reading, Turn
 from j1sdk.formats.thinking import ThinkingFormat
-from j1sdk.hookspecs import hookimpl
 from j1sdk.types import Completion, Conversation, Message, Presentation, Scores
 
 
@@ -72,8 +71,3 @@ class BudgetForcing(JudgmentFormat):
 def _begun(asked: Conversation, text: str) -> Conversation:
     """The question, and what is put in the judge's mouth."""
     return (*asked, Message(role="assistant", content=text)) if text else asked
-
-
-@hookimpl
-def formats() -> list[type[JudgmentFormat]]:
-    return [BudgetForcing]
