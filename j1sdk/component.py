@@ -65,7 +65,7 @@ beside the run file, is a folder."""
 class Value(BaseModel):
     """A frozen value that accepts no unknown fields."""
 
-    model_config = ConfigDict(frozen=True, extra="forbid")
+    model_config = ConfigDict(frozen=True, extra="forbid", use_attribute_docstrings=True)
 
     @model_validator(mode="before")
     @classmethod

@@ -69,12 +69,17 @@ class JudgeRewardModel(Value):
     """A judge that scores, compares and ranks responses."""
 
     format: JudgmentFormat
+    """How the judge is asked and its answer is read."""
     engine: Engine
+    """The model that judges."""
     orders: Literal["both", "first"] = "both"
     """`first` shows each pair once, in the order given: half the cost, and position bias stays."""
     scaling: Scaling = Field(default_factory=Single)
+    """How many judgments are drawn for one, and what they add up to."""
     ranking: Ranking = Field(default_factory=RoundRobin)
+    """How a pairwise judge scores more than two responses."""
     sampling: Sampling = Sampling()
+    """How the engine draws a completion."""
 
     @model_validator(mode="after")
     def _check(self) -> Self:

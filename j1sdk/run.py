@@ -108,6 +108,7 @@ class Run(Value):
     """Everything a run file can say."""
 
     judge: JudgeRewardModel
+    """The judge: to be asked, trained or served."""
     data: Source | None = None
     """Where tasks come from, for training and judging."""
     train: Trainer | None = None

@@ -58,6 +58,7 @@ class JsonLines(Source):
 
     name: ClassVar[str] = "jsonl"
     path: Path
+    """The file to read."""
 
     def tasks(self) -> Iterator[JudgmentTask]:
         seen: dict[str, int] = {}

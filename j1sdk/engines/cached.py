@@ -47,6 +47,7 @@ class Cached(Engine):
     name: ClassVar[str] = "cached"
     incidental: ClassVar[frozenset[str]] = frozenset({"path"})
     engine: Engine
+    """What is asked where the cache has no answer."""
     path: Path
     """An SQLite file, made if need be."""
     _files: dict[tuple[int, Path], CacheFile] = PrivateAttr(default_factory=dict)

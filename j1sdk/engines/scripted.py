@@ -28,7 +28,9 @@ class Scripted(Engine):
     name: ClassVar[str] = "scripted"
     incidental: ClassVar[frozenset[str]] = frozenset({"latency"})
     answers: tuple[str, ...] = ()
+    """What is answered, one after the other; there is no answer past the last."""
     script: Annotated[Script | None, SkipValidation] = Field(default=None, exclude=True)
+    """A function from a conversation to the answer; only in Python."""
     latency: float = Field(default=0.0, ge=0.0)
     """Seconds each completion takes."""
     _asked: list[Conversation] = PrivateAttr(default_factory=list)

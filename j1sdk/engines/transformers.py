@@ -45,7 +45,9 @@ class Transformers(Engine):
     device: str = "auto"
     """`auto` is the GPU if there is one."""
     dtype: Literal["auto", "float32", "bfloat16", "float16"] = "auto"
+    """Of the weights in memory; `auto` is as they were saved."""
     batch_size: int = Field(default=64, ge=1)
+    """Conversations generated together, at most."""
     context: int | None = Field(default=None, ge=1)
     """Tokens of prompt and completion together; the model's own limit unless given."""
     template_options: dict[str, Any] = {}

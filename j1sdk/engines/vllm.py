@@ -60,6 +60,7 @@ class VLLM(Engine):
     adapter: ModelName | None = None
     """The directory of a LoRA adapter (peft) to put on the model."""
     dtype: Literal["auto", "float32", "bfloat16", "float16"] = "auto"
+    """Of the weights in memory; `auto` is as they were saved."""
     context: int | None = Field(default=None, ge=1)
     """Tokens of prompt and completion together; the model's own limit unless given."""
     tensor_parallel_size: int = Field(default=1, ge=1)

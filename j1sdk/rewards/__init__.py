@@ -27,6 +27,7 @@ class RewardStrategy(Component):
     arities: ClassVar[tuple[int, ...]] = (1, 2)
     """Which formats it can grade, by how many responses they show."""
     weight: float = 1.0
+    """Its share of the reward that is trained on, which is the weighted sum of all terms."""
 
     @abstractmethod
     def grade(
@@ -47,7 +48,9 @@ class GoldReward(RewardStrategy):
     """A reward from comparing a reading with the gold label."""
 
     right: float = 1.0
+    """For a judgment that agrees with gold."""
     wrong: float = 0.0
+    """For a judgment that disagrees with gold."""
     tied: float = 0.0
     """No strict winner."""
     unparseable: float = 0.0
@@ -67,6 +70,7 @@ class PairedReward(GoldReward):
 
     scope: ClassVar[Literal["judgment", "task"]] = "task"
     pairing: Literal["index", "all"] = "index"
+    """Which rollouts of the other presentation a rollout is paired with."""
 
     def grade(
         self, task: JudgmentTask, judgments: Sequence[Judgment], format: JudgmentFormat

@@ -18,6 +18,7 @@ class Serve(Value):
     """Everything about a reward server but the judge."""
 
     host: str = "127.0.0.1"
+    """Where to listen; 0.0.0.0 is every network, and asks for `token_env`."""
     port: int = Field(default=8000, ge=0, le=65535)
     """0 is any free port."""
     unscored: Literal["error", "neutral", "floor"] = "error"

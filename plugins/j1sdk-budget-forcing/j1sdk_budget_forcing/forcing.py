@@ -23,14 +23,17 @@ class BudgetForcing(JudgmentFormat):
 
     name: ClassVar[str] = "budget-forcing"
     format: ThinkingFormat
+    """The format to wrap; its answer follows a thinking block."""
     wait: str = Field(default="\nWait", min_length=1)
     """Put where the thinking ended, to make the judge go on."""
     rounds: int = Field(default=2, ge=1)
     """Verdicts at most; 1 only bounds the thinking."""
     round_tokens: int = Field(default=2048, ge=1)
+    """Thinking of one round, at most."""
     total_tokens: int = Field(default=8192, ge=1)
     """Thinking of all rounds together; what `wait` says is not counted."""
     answer_tokens: int = Field(default=128, ge=1)
+    """Length of each round's verdict, at most."""
 
     # Everything but the conversation is the wrapped format's affair.
     arity: ClassVar[Any] = property(attrgetter("format.arity"))

@@ -29,6 +29,7 @@ class Hinted(JudgmentFormat):
 
     name: ClassVar[str] = "hinted"
     format: JudgmentFormat
+    """The format to wrap."""
     verdict: Literal["right", "wrong"] = "right"
     """`wrong` tells the opposite of the gold verdict: how a critic argues for the losing side."""
 

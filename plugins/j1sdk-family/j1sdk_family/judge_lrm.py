@@ -32,6 +32,7 @@ class RatingCloseness(RewardStrategy):
     near: float = 0.6
     """Earned by scores no further off than `within`."""
     within: float = Field(default=2.0, ge=0)
+    """How far off the scores of both responses may be together, to earn `near`."""
     decided: float = 0.2
     """Earned besides by a margin at least that of the ratings."""
 
@@ -56,6 +57,7 @@ class LengthBonus(RewardStrategy):
     name: ClassVar[str] = "length-bonus"
     scope: ClassVar[Literal["judgment", "task"]] = "judgment"
     tokens: int = Field(default=120, ge=0)
+    """Length above which the bonus is paid."""
 
     def grade(
         self, task: JudgmentTask, judgments: Sequence[Judgment], format: JudgmentFormat

@@ -39,7 +39,9 @@ class RewardAnything(ScoreRange, Pairwise):
     principle: str = Field(min_length=1)
     """What makes a response better, in plain words."""
     low: int = 1
+    """The lowest score a judge may give."""
     high: int = 5
+    """The highest score a judge may give."""
 
     @property
     def sections(self) -> tuple[Tag, ...]:

@@ -87,6 +87,7 @@ class PreferenceStrength(GoldReward):
     scope: ClassVar[Literal["judgment", "task"]] = "judgment"
     arities: ClassVar[tuple[int, ...]] = (2,)
     scale: float = Field(default=8.0, gt=0)
+    """A right verdict whose strength is off by this much loses 1."""
 
     def grade(
         self, task: JudgmentTask, judgments: Sequence[Judgment], format: JudgmentFormat

@@ -19,7 +19,9 @@ class Arithmetic(Source):
 
     name: ClassVar[str] = "arithmetic"
     seed: int = 0
+    """Of the sums drawn."""
     limit: int | None = Field(default=300, ge=1)
+    """How many tasks to draw."""
     held_out: bool = True
     """Only operand pairs never seen in training; otherwise only the others."""
     bias: float = Field(default=0.0, ge=0.0, le=1.0)

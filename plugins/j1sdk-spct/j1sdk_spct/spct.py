@@ -43,7 +43,9 @@ class SpctSingle(ScoreRange):
         *MARKERS, *chain(*FENCES, *SECTIONS), RESPONSE, END_RESPONSE, r"\boxed",
     )  # fmt: skip
     low: int = 1
+    """The lowest score a judge may give."""
     high: int = 10
+    """The highest score a judge may give."""
     lenient: bool = False
     """Count the last box anywhere, in or out of its section."""
 
