@@ -98,6 +98,10 @@ def commands() -> dict[str, tuple[str, str]]:
             "j1sdk.cli.compare:compare",
             "Compare the runs in FOLDERS, which `j1 eval --benchmark ... --out` wrote.",
         ),
+        "describe": (
+            "j1sdk.cli.describe:describe",
+            "Show the kinds of components, the names of a KIND, or the options of a NAME.",
+        ),
         "eval": (
             "j1sdk.cli.evaluate:evaluate",
             "Measure JUDGE (a saved judge's folder, or a run file) on tasks with gold labels.",
@@ -117,6 +121,10 @@ def commands() -> dict[str, tuple[str, str]]:
         "scale": (
             "j1sdk.cli.scale:scale",
             "Draw accuracy, consistency, flips and ties against tokens, for each way to scale.",
+        ),
+        "schema": (
+            "j1sdk.cli.describe:schema",
+            "Write the JSON schema of run files, which editors complete and check them by.",
         ),
         "serve": (
             "j1sdk.cli.serve:serve",

@@ -85,18 +85,18 @@ def _relocated(cls: type[BaseModel], data: dict[str, Any], folder: Path) -> dict
     moved = dict(data)
     for name in data.keys() & cls.model_fields.keys():
         field = cls.model_fields[name]
-        if any(isinstance(mark, _IsModel) for mark in _parts((field.annotation, *field.metadata))):
+        if any(isinstance(mark, _IsModel) for mark in parts((field.annotation, *field.metadata))):
             moved[name] = _model_at(folder, data[name])
-        elif Path in _parts(field.annotation):
+        elif Path in parts(field.annotation):
             moved[name] = _path_at(folder, data[name])
     return moved
 
 
-def _parts(annotation: Any) -> list[Any]:
+def parts(annotation: Any) -> list[Any]:
     """A type and all that it is made of."""
     inner = annotation if isinstance(annotation, tuple) else get_args(annotation)
     inner = (*inner, *getattr(annotation, "__metadata__", ()))
-    return [annotation, *(part for one in inner for part in _parts(one))]
+    return [annotation, *(part for one in inner for part in parts(one))]
 
 
 def _path_at(folder: Path, value: Any) -> Any:

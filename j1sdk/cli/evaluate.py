@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Sequence
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
@@ -38,8 +39,9 @@ if TYPE_CHECKING:
     help="A JSON lines file of pairs; with --benchmark, its official records: a file or a folder.",
 )  # fmt: skip
 @click.option(
-    "--set", "settings", multiple=True, metavar="OPTION=VALUE",
-    help="An option of the benchmark, such as responses=claude of judgebench.",
+    "--set", "settings", multiple=True, metavar="KEY=VALUE",
+    help="An option of the benchmark, such as responses=claude of judgebench; or, with a dot, of"
+    " the run file, such as judge.sampling.seed=1.",
 )  # fmt: skip
 @click.option("--seed", type=int, help="The source's seed.")
 @click.option("--limit", type=click.IntRange(1), help="Judge only the first so many tasks.")
@@ -63,16 +65,18 @@ def evaluate(
     Otherwise on --source or --data; without them the tasks are those of the run file's [data].
     """
     quiet_libraries()
+    changes = tuple(one for one in settings if "." in one.partition("=")[0])
+    settings = tuple(one for one in settings if one not in changes)
     if benchmark is None:
-        for name, given in (("--judgments", judgments), ("--out", out), ("--set", settings)):
+        for name, given in (("--judgments", judgments), ("--out", out), ("--set OPTION", settings)):
             if given:
                 raise ConfigError(f"{name} goes with --benchmark NAME")
-        measure_tasks(judge, source, data, {"seed": seed, "limit": limit}, as_json)
+        measure_tasks(judge, source, data, {"seed": seed, "limit": limit}, as_json, changes)
         return
     if source or seed is not None:
         raise ConfigError("--benchmark has its own tasks: leave out --source and --seed")
     chosen = benchmark_of(benchmark, settings, {"path": data, "limit": limit})
-    evaluated = evaluated_on(chosen, judge, judgments, out)
+    evaluated = evaluated_on(chosen, judge, judgments, out, changes)
     if as_json:
         click.echo(evaluated.model_dump_json(indent=2))
     else:
@@ -83,14 +87,14 @@ def evaluate(
 
 def measure_tasks(
     judge: Path | None, source: str | None, data: Path | None, options: dict[str, Any],
-    as_json: bool,
+    as_json: bool, changes: Sequence[str] = (),
 ) -> None:  # fmt: skip
     """Judge tasks of one's own, and print the metrics."""
     from j1sdk.run import open_run
 
     if judge is None:
         raise ConfigError("no JUDGE: give a run file, or a saved judge's folder")
-    run = open_run(judge)
+    run = open_run(judge, changes)
     tasks = source_of(run.data, source, data, options).load()
     measured = measure(run.judge.judge(tasks))
     if as_json:
@@ -100,8 +104,9 @@ def measure_tasks(
 
 
 def evaluated_on(
-    benchmark: Benchmark, judge: Path | None, judgments: Path | None, out: Path | None
-) -> Evaluated:
+    benchmark: Benchmark, judge: Path | None, judgments: Path | None, out: Path | None,
+    changes: Sequence[str] = (),
+) -> Evaluated:  # fmt: skip
     """What a judge, or its recorded judgments, come to; raises ConfigError for both or neither."""
     from j1sdk.evaluation.evaluations import evaluate_readings, evaluate_to_folder
     from j1sdk.evaluation.records import read_records
@@ -117,7 +122,7 @@ def evaluated_on(
         return evaluate_readings(benchmark, records)
     if judge is None or out is None:
         raise ConfigError("judging a benchmark takes a while: give --out DIR to keep judgments in")
-    run = open_run(judge)
+    run = open_run(judge, changes)
     with progress_bars() as start:
         return judge_benchmark(run.judge, benchmark, out, start("Judging"))
 
