@@ -8,7 +8,9 @@ from typing import TYPE_CHECKING
 from j1sdk.lazy import lazy
 
 if TYPE_CHECKING:
+    from j1sdk.component import Value
     from j1sdk.data import Source
+    from j1sdk.data.jsonl import JsonLines
     from j1sdk.engines import Engine
     from j1sdk.engines.cached import Cached
     from j1sdk.engines.openai import OpenAI
@@ -27,6 +29,7 @@ if TYPE_CHECKING:
         Unparseable,
         UnscoredError,
     )
+    from j1sdk.evaluation.benchmarks import Benchmark
     from j1sdk.formats import JudgmentFormat, Reading, Turn
     from j1sdk.formats.pairwise_scores import PairwiseScores
     from j1sdk.formats.pairwise_verdict import PairwiseVerdict
@@ -40,6 +43,11 @@ if TYPE_CHECKING:
     from j1sdk.rankings.pivot import Pivot
     from j1sdk.rankings.round_robin import RoundRobin
     from j1sdk.rewards import RewardStrategy
+    from j1sdk.rewards.format_adherence import FormatAdherence
+    from j1sdk.rewards.score_ordering import ScoreOrdering
+    from j1sdk.rewards.verdict_consistency import VerdictConsistency
+    from j1sdk.rewards.verdict_correctness import VerdictCorrectness
+    from j1sdk.run import Run, Trainer, read_run
     from j1sdk.scaling import Scaling
     from j1sdk.scaling.mean import Mean
     from j1sdk.scaling.meta_judge import MetaJudge
@@ -57,11 +65,13 @@ if TYPE_CHECKING:
         Sampling,
         Scores,
         Usage,
+        presentations,
     )
 
 __all__ = [
     "VLLM",
     "Adaptive",
+    "Benchmark",
     "Cached",
     "Completion",
     "ConfigError",
@@ -69,7 +79,9 @@ __all__ = [
     "DataError",
     "Engine",
     "EngineError",
+    "FormatAdherence",
     "J1Error",
+    "JsonLines",
     "JudgeResult",
     "JudgeRewardModel",
     "Judgment",
@@ -96,19 +108,27 @@ __all__ = [
     "Reading",
     "RewardStrategy",
     "RoundRobin",
+    "Run",
     "Sampling",
     "Scaling",
+    "ScoreOrdering",
     "Scores",
     "Scripted",
     "Single",
     "Source",
+    "Trainer",
     "Transformers",
     "Turn",
     "Unparseable",
     "UnscoredError",
     "Usage",
+    "Value",
+    "VerdictConsistency",
+    "VerdictCorrectness",
     "Vote",
     "hookimpl",
+    "presentations",
+    "read_run",
 ]
 
 __getattr__ = lazy(__name__)

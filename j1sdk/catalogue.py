@@ -234,10 +234,7 @@ def _check(kind: str, item: Any) -> None:
         if not isinstance(item, click.Command):
             raise PluginError(f"hook 'commands' offers {item!r}, which is no click command")
         return
-    from j1sdk.component import Component  # pydantic: a list of commands does without
-
-    is_component = isinstance(item, type) and issubclass(item, Component)
-    if not is_component or getattr(item, "kind", None) != kind:
+    if not isinstance(item, type) or getattr(item, "kind", None) != kind:
         raise PluginError(f"hook {kind!r} offers {item!r}, which is no class of kind {kind!r}")
     if not isinstance(getattr(item, "name", None), str):
         raise PluginError(f"{item.__name__} has no `name`")

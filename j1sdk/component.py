@@ -7,9 +7,10 @@ Fields are options, methods are behaviour, and `name` is how a run file asks for
     format = { name = "pairwise-verdict", thinking = "plan" }  # TOML
     format = "pairwise-verdict"                               # TOML, default options
 
-A field typed with a kind's abstract class accepts all three, if the validation context is a
-`Context` (`j1sdk.runfile` makes it). Dumping writes the second form, with all options of the
-class that is really there. Options typed `Path` or `ModelName` are relative to the run file.
+A field typed with a kind's abstract class accepts all three; names are looked up in the validation
+context (a `Context`, which `j1sdk.runfile` makes), or else in the process's catalogue. Dumping
+writes the second form, with all options of the class that is really there. Options typed `Path` or
+`ModelName` are relative to the run file.
 """
 
 from __future__ import annotations
@@ -17,7 +18,7 @@ from __future__ import annotations
 from collections.abc import Mapping
 from inspect import isabstract
 from pathlib import Path
-from typing import Annotated, Any, ClassVar, NamedTuple, Protocol, Self, get_args
+from typing import TYPE_CHECKING, Annotated, Any, ClassVar, NamedTuple, Protocol, Self, get_args
 
 from pydantic import (
     BaseModel,
@@ -25,12 +26,14 @@ from pydantic import (
     ModelWrapValidatorHandler,
     SerializationInfo,
     SerializerFunctionWrapHandler,
+    ValidationError,
     ValidationInfo,
     model_serializer,
     model_validator,
 )
 
-from j1sdk.errors import did_you_mean
+from j1sdk.catalogue import catalogue
+from j1sdk.errors import ConfigError, did_you_mean, explain
 
 
 class Finder(Protocol):
@@ -63,9 +66,36 @@ beside the run file, is a folder."""
 
 
 class Value(BaseModel):
-    """A frozen value that accepts no unknown fields."""
+    """A frozen value that accepts no unknown fields.
+
+    Building one, and `replace`, raise ConfigError with a line for each problem. `model_validate`
+    and its like are pydantic's own, for values inside of values, and raise its ValidationError.
+    """
 
     model_config = ConfigDict(frozen=True, extra="forbid", use_attribute_docstrings=True)
+
+    if not TYPE_CHECKING:  # type checkers read the fields
+
+        def __init__(self, /, **options: Any) -> None:
+            try:
+                self.__pydantic_validator__.validate_python(options, self_instance=self)
+            except ValidationError as error:
+                raise ConfigError(_refusal(type(self), error)) from None
+
+        # Values inside of this one are validated without it: all problems are collected.
+        __init__.__pydantic_base_init__ = True
+
+        def __setattr__(self, name: str, value: Any) -> None:
+            if name in type(self).model_fields:
+                raise ConfigError(
+                    f"{type(self).__name__} is frozen: make a changed copy,"
+                    f" .replace({name}={value!r})"
+                )
+            super().__setattr__(name, value)
+
+    def replace(self, **changes: Any) -> Self:
+        """A copy with some fields changed, validated as a new one is; raises ConfigError."""
+        return type(self)(**{**dict(self), **changes})
 
     @model_validator(mode="before")
     @classmethod
@@ -78,6 +108,13 @@ class Value(BaseModel):
             raise ValueError(f"unknown key {key!r}{did_you_mean(key, cls.model_fields)}")
         folder = getattr(info.context, "folder", None)
         return data if folder is None else _relocated(cls, data, folder)
+
+
+def _refusal(cls: type[BaseModel], error: ValidationError) -> str:
+    """What is wrong with the options of a class, each problem on a line of its own."""
+    problems = explain(error)
+    between = " " if len(problems) == 1 else "\n  "
+    return between.join([f"{cls.__name__}:", *problems])
 
 
 def _relocated(cls: type[BaseModel], data: dict[str, Any], folder: Path) -> dict[str, Any]:
@@ -126,6 +163,8 @@ class Component(Value):
     ) -> Self:
         """Turn "pointwise" and {"name": "pointwise", ...} into the component they name."""
         options = {"name": value} if isinstance(value, str) else value
+        if isinstance(value, type) and issubclass(value, Component):
+            raise ValueError(f"{value.__name__} is a class: write {value.__name__}()")
         if not isinstance(options, dict) or "name" not in options:
             if isinstance(options, dict) and isabstract(cls):
                 raise ValueError(f"no `name`: say which of the {cls.kind} is meant")
@@ -135,11 +174,8 @@ class Component(Value):
         rest = {key: option for key, option in options.items() if key != "name"}
         if options["name"] == getattr(cls, "name", None):
             return handler(rest)
-        if info.context is None:
-            raise ValueError(
-                f"{options['name']!r} is a name; outside a run file pass the object itself"
-            )
-        named = info.context.find(cls.kind, options["name"])
+        known: Finder = catalogue() if info.context is None else info.context
+        named = known.find(cls.kind, options["name"])
         built = named.model_validate(rest, context=info.context)
         if not isinstance(built, cls):
             raise ValueError(f"{options['name']!r} is no {cls.__name__}")

@@ -1,10 +1,11 @@
 """Names that a room's front offers without loading the files that define them.
 
-A front lists such names once, in the imports that type checkers and editors read:
+A front says where such a name is in the imports that type checkers and editors read:
 
     if TYPE_CHECKING:
         from j1sdk.engines.vllm import VLLM
 
+    __all__ = ["VLLM"]
     __getattr__ = lazy(__name__)
 
 and each is imported when somebody first asks the front for it (PEP 562).
@@ -20,10 +21,10 @@ from typing import Any
 
 
 def lazy(module: str) -> Callable[[str], Any]:
-    """The `__getattr__` of a module: imports what the module imports `if TYPE_CHECKING`."""
+    """The `__getattr__` of a module: imports what is in its `__all__`, when it is asked for."""
 
     def get(name: str) -> Any:
-        home = _homes(module).get(name) if not name.startswith("__") else None
+        home = _homes(module).get(name) if name in sys.modules[module].__all__ else None
         if home is None:
             raise AttributeError(f"module {module!r} has no attribute {name!r}")
         value = getattr(import_module(home), name)

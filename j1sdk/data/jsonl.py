@@ -15,7 +15,7 @@ from typing import Any, ClassVar
 from pydantic import BaseModel, ConfigDict, Field, ValidationError, model_validator
 
 from j1sdk.data import Source
-from j1sdk.errors import DataError, explain
+from j1sdk.errors import ConfigError, DataError, explain
 from j1sdk.types import Conversation, JudgmentTask
 
 
@@ -66,7 +66,7 @@ class JsonLines(Source):
             where = f"{self.path}, line {number}"
             try:
                 task = _Record.model_validate(record).task(f"line-{number}")
-            except ValidationError as error:
+            except (ValidationError, ConfigError) as error:
                 raise DataError(f"{where}: {explain(error)[0]}") from None
             if first := seen.get(task.id):
                 raise DataError(f"{where}: id {task.id!r} was used on line {first} already")

@@ -11,12 +11,37 @@ from __future__ import annotations
 from abc import abstractmethod
 from collections.abc import Sequence
 from statistics import fmean
-from typing import ClassVar, Literal
+from typing import TYPE_CHECKING, ClassVar, Literal
 
 from j1sdk.component import Component
 from j1sdk.errors import ConfigError
 from j1sdk.formats import JudgmentFormat
+from j1sdk.lazy import lazy
 from j1sdk.types import Judgment, JudgmentTask
+
+if TYPE_CHECKING:
+    from j1sdk.rewards.format_adherence import FormatAdherence
+    from j1sdk.rewards.score_ordering import ScoreOrdering
+    from j1sdk.rewards.verdict_consistency import VerdictConsistency
+    from j1sdk.rewards.verdict_correctness import VerdictCorrectness
+
+__all__ = [
+    "USUAL",
+    "FormatAdherence",
+    "GoldReward",
+    "PairedReward",
+    "RewardStrategy",
+    "ScoreOrdering",
+    "VerdictConsistency",
+    "VerdictCorrectness",
+    "gold_of",
+    "is_correct",
+    "paired",
+]
+__getattr__ = lazy(__name__)
+
+USUAL = {1: "score-ordering", 2: "verdict-correctness"}
+"""What a judge is rewarded for by default, by how many responses its format shows."""
 
 
 class RewardStrategy(Component):
@@ -39,7 +64,10 @@ class RewardStrategy(Component):
         """Raise ConfigError where this reward cannot grade what will be shown."""
         if format.arity not in self.arities:
             wanted = "pairwise" if self.arities == (2,) else "pointwise"
-            raise ConfigError(f"{self.name} needs a {wanted} format; {format.name} is not one")
+            raise ConfigError(
+                f"{self.name} needs a {wanted} format, and {format.name} is not one: set"
+                f' train.rewards = ["{USUAL[format.arity]}"]'
+            )
         if self.scope == "task" and format.arity == 2 and orders != "both":
             raise ConfigError(f'{self.name} needs both orders of a pair: set orders = "both"')
 

@@ -18,11 +18,15 @@ from contextlib import AbstractContextManager
 from typing import TYPE_CHECKING
 
 from j1sdk.errors import MissingExtraError
-from j1sdk.server.options import Serve as Serve
+from j1sdk.lazy import lazy
+from j1sdk.server.options import Serve
 
 if TYPE_CHECKING:
     from j1sdk.judge import JudgeRewardModel
     from j1sdk.server.running import RewardServer
+
+__all__ = ["RewardServer", "Serve", "open_server", "served"]
+__getattr__ = lazy(__name__)
 
 
 def open_server(judge: JudgeRewardModel, options: Serve) -> RewardServer:

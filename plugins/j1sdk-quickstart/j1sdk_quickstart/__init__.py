@@ -7,7 +7,7 @@ trivial for a small network, and leave room for mistakes that look right.
 
 from __future__ import annotations
 
-from j1sdk.hookspecs import hookimpl
+from j1sdk import hookimpl
 
 
 @hookimpl

@@ -8,9 +8,9 @@ from typing import ClassVar
 
 from pydantic import Field
 
+from j1sdk import JudgmentTask, Presentation, presentations
 from j1sdk.data import Demonstration, JudgmentPreference, Source, gold_scores, opposite
 from j1sdk.formats import JudgmentFormat
-from j1sdk.types import JudgmentTask, Presentation, presentations
 from j1sdk_quickstart.sums import Sum, draw, mistake
 
 
