@@ -11,6 +11,9 @@ A field typed with a kind's abstract class accepts all three; names are looked u
 context (a `Context`, which `j1sdk.runfile` makes), or else in the process's catalogue. Dumping
 writes the second form, with all options of the class that is really there. Options typed `Path` or
 `ModelName` are relative to the run file.
+
+What a component opens (weights, connections, files) is no part of it: two components are equal if
+their options are, used or not, and `replace` makes a copy that has opened nothing yet.
 """
 
 from __future__ import annotations
@@ -93,10 +96,6 @@ class Value(BaseModel):
                 )
             super().__setattr__(name, value)
 
-    def replace(self, **changes: Any) -> Self:
-        """A copy with some fields changed, validated as a new one is; raises ConfigError."""
-        return type(self)(**{**dict(self), **changes})
-
     @model_validator(mode="before")
     @classmethod
     def _read_mapping(cls, data: Any, info: ValidationInfo) -> Any:
@@ -108,6 +107,11 @@ class Value(BaseModel):
             raise ValueError(f"unknown key {key!r}{did_you_mean(key, cls.model_fields)}")
         folder = getattr(info.context, "folder", None)
         return data if folder is None else _relocated(cls, data, folder)
+
+    def replace(self, **changes: Any) -> Self:
+        """A copy with some fields changed, validated as a new one is; raises ConfigError."""
+        given = {name: getattr(self, name) for name in self.model_fields_set}
+        return type(self)(**{**given, **changes})
 
 
 def _refusal(cls: type[BaseModel], error: ValidationError) -> str:

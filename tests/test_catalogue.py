@@ -210,7 +210,7 @@ BROKEN = {
     ),
     "hook returns a class": (
         hook("Coin"),
-        "must return a list of classes, or .*, not .*Meta",
+        "must return a list of classes.*, not ModelMeta",
     ),
     "hook returns a text": (hook("'coin'"), "must return a list of classes, or .*, not str"),
     "hook returns a mapping": (

@@ -350,10 +350,10 @@ def test_no_key_is_sent_unless_one_is_named(
 
 def test_what_does_not_change_the_text_is_no_part_of_the_identity() -> None:
     plain = OpenAI(model="judge", base_url="http://localhost/v1")
-    hasty = plain.model_copy(update={"concurrency": 1, "timeout": 1.0, "api_key_env": "KEY"})
+    hasty = plain.replace(concurrency=1, timeout=1.0, api_key_env="KEY")
     assert hasty.identity == plain.identity
     for change in ({"model": "b"}, {"server": "vllm"}, {"body": {"top_k": 1}}):
-        assert plain.model_copy(update=change).identity != plain.identity
+        assert plain.replace(**change).identity != plain.identity
 
 
 def test_a_temperature_beyond_the_interface_is_refused() -> None:
@@ -371,7 +371,7 @@ def test_a_changed_copy_asks_its_own_server(chat_server: Serve) -> None:
     first, second = chat_server(saying("first")), chat_server(saying("second"))
     engine = engine_for(first)
     assert one(engine).text == "first"
-    moved = engine.model_copy(update={"base_url": second.url})
+    moved = engine.replace(base_url=second.url)
     assert [one(moved).text, one(engine).text] == ["second", "first"]
     asyncio.run(moved.close())
     assert one(engine).text == "first"

@@ -30,12 +30,13 @@ from functools import partial
 from typing import Any, ClassVar, Literal
 from urllib.parse import urlsplit
 
-from pydantic import Field, PrivateAttr, field_validator
+from pydantic import Field, field_validator
 
 from j1sdk.background import on_background
 from j1sdk.engines import Engine, cut_after
 from j1sdk.engines.chat import messages
 from j1sdk.engines.openai_client import Client, Limits
+from j1sdk.engines.opened import Opened
 from j1sdk.errors import ConfigError, EngineError
 from j1sdk.types import Completion, Conversation, Sampling
 
@@ -80,8 +81,8 @@ class OpenAI(Engine):
     """Seconds for a request with all its attempts, and for all of them if the server is silent."""
     retries: int = Field(default=12, ge=0)
     """Further attempts after timeouts, lost connections, 429 and 5xx: over some two minutes."""
-    _opened: tuple[OpenAI, int, Client] | None = PrivateAttr(default=None)
-    """By engine, as a changed copy takes this along, and by process: used on one loop alone."""
+    _client: ClassVar[Opened[OpenAI, Client]] = Opened(lambda engine: engine._connect())
+    """Used on the background loop alone."""
 
     @field_validator("base_url")
     @classmethod
@@ -101,6 +102,10 @@ class OpenAI(Engine):
         if any(name.lower() == "authorization" for name in headers):
             raise ValueError("a key in `headers` would be written to run files: use api_key_env")
         return headers
+
+    @property
+    def label(self) -> str:
+        return self.model
 
     @property
     def continues(self) -> bool:
@@ -125,7 +130,7 @@ class OpenAI(Engine):
     async def _complete(self, conversation: Conversation, sampling: Sampling) -> Completion:
         said = self.request(conversation, sampling)
         try:
-            client = self._client()
+            client = self._client
             if "continue_final_message" in said and self.server == "vllm":
                 await client.once("template", partial(self._check_template, client))
             answered = await client.post(f"{self.base_url}/chat/completions", said)
@@ -219,18 +224,13 @@ class OpenAI(Engine):
             )
         return choice[field] if isinstance(choice[field], str) else ""
 
-    def _client(self) -> Client:
-        here = self._opened
-        if here is None or here[0] is not self or here[1] != os.getpid():
-            limits = Limits(self.concurrency, self.timeout, self.deadline, self.retries)
-            client = Client(self.base_url, self.headers, self._key(), limits)
-            self._opened = here = self, os.getpid(), client
-        return here[2]
-
     async def _close(self) -> None:
-        here, self._opened = self._opened, None
-        if here and here[0] is self and here[1] == os.getpid():
-            await here[2].close()
+        if client := type(self)._client.take(self):
+            await client.close()
+
+    def _connect(self) -> Client:
+        limits = Limits(self.concurrency, self.timeout, self.deadline, self.retries)
+        return Client(self.base_url, self.headers, self._key(), limits)
 
     def _key(self) -> str:
         if self.api_key_env is None:

@@ -128,7 +128,7 @@ def pools_of(
         return Pool(judge, out / SAMPLES_FILE), {}
 
     def of(kind: JudgmentFormat, name: str) -> Pool:
-        return Pool(judge.model_copy(update={"format": kind}), out / name)
+        return Pool(judge.replace(format=kind), out / name)
 
     return of(unforced, SAMPLES_FILE), {
         rounds: of(format.model_copy(update={"rounds": rounds}), f"samples-{rounds}-rounds.jsonl")

@@ -85,13 +85,19 @@ def dataset(prompts: Sequence[Conversation], per_visit: int) -> Dataset:
 
 def template_options(judge: JudgeRewardModel) -> dict[str, Any]:
     """Extra variables for the chat template, from the judge's engine."""
-    return dict(getattr(judge.engine, "template_options", {}))
+    local = judge.engine.local
+    return dict(local.template_options) if local else {}
 
 
 def context_of(judge: JudgeRewardModel, model: PreTrainedModel) -> int:
     """Tokens of prompt and completion that fit together."""
-    own = getattr(judge.engine, "context", None)
+    own = context_limit(judge)
     return int(own or getattr(model.config, "max_position_embeddings", None) or 4096)
+
+
+def context_limit(judge: JudgeRewardModel) -> int | None:
+    """The context that the judge's engine is given, if it is given one."""
+    return judge.engine.local.context if judge.engine.local else None
 
 
 def fitting(items: Sequence[Item], sizes: Sequence[int], room: int, drop: bool) -> list[Item]:

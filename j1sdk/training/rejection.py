@@ -94,13 +94,12 @@ class OwnJudgments(Selection, TrlTrainer):
     def sampling(self, run: Run, samples: int) -> JudgeRewardModel:
         """The judge of the run, sampling so many judgments; its own copy of the model."""
         warm = {"temperature": self.temperature, "seed": run.seed}
-        weights = getattr(run.judge.engine, "model", "")
-        changes = {
-            "engine": with_model(self.sampler or run.judge.engine, weights),
-            "sampling": run.judge.sampling.model_copy(update=warm),
-            "scaling": Vote(n=samples),
-        }
-        return JudgeRewardModel(**{**dict(run.judge), **changes})
+        local = run.judge.engine.local
+        return run.judge.replace(
+            engine=with_model(self.sampler or run.judge.engine, local.model if local else ""),
+            sampling=run.judge.sampling.replace(**warm),
+            scaling=Vote(n=samples),
+        )
 
 
 class RejectionSft(Sft, OwnJudgments):

@@ -335,4 +335,4 @@ def save_trained(
     merged = model.merge_and_unload() if hasattr(model, "merge_and_unload") else model
     asked_for = run.judge.engine.model_dump(exclude={"name", "model", "adapter"})
     engine = Transformers.around(merged, tokenizer, **asked_for)
-    save_judge(run.judge.model_copy(update={"engine": engine}), directory, run)
+    save_judge(run.judge.replace(engine=engine), directory, run)
