@@ -69,12 +69,17 @@ class JudgeRewardModel(Value):
     """A judge that scores, compares and ranks responses."""
 
     format: JudgmentFormat
+    """How the judge is asked and its answer is read."""
     engine: Engine
+    """The model that judges."""
     orders: Literal["both", "first"] = "both"
     """`first` shows each pair once, in the order given: half the cost, and position bias stays."""
     scaling: Scaling = Field(default_factory=Single)
+    """How many judgments are drawn for one, and what they add up to."""
     ranking: Ranking = Field(default_factory=RoundRobin)
+    """How a pairwise judge scores more than two responses."""
     sampling: Sampling = Sampling()
+    """How the engine draws a completion."""
 
     @model_validator(mode="after")
     def _check(self) -> Self:
@@ -93,6 +98,10 @@ class JudgeRewardModel(Value):
 
     async def judge_async(self, tasks: Sequence[JudgmentTask]) -> list[JudgeResult]:
         """Judge each task's responses; a pairwise judge takes tasks of exactly two."""
+        if not isinstance(tasks, Sequence) or not all(isinstance(t, JudgmentTask) for t in tasks):
+            raise ConfigError(
+                "judge takes a list of tasks: judge([JudgmentTask(prompt=..., responses=[...])])"
+            )
         return list(await asyncio.gather(*map(self._judge_task, tasks)))
 
     def judge(self, tasks: Sequence[JudgmentTask]) -> list[JudgeResult]:
@@ -103,8 +112,9 @@ class JudgeRewardModel(Value):
         """What this judge is shown of a task; raises ConfigError for a number it cannot judge."""
         if self.format.arity == 2 and len(task.responses) != 2:
             raise ConfigError(
-                f"task {task.id} has {len(task.responses)} responses; {self.format.name} judges"
-                " two: use rank(prompt, responses)"
+                f"task {task.id} has {len(task.responses)} responses, and {self.format.name} judges"
+                " two: use rank(prompt, responses), `j1 eval --benchmark pairs --data FILE`, or"
+                " format `pointwise`"
             )
         return presentations(task, self.format.arity, both_orders=self.orders == "both")
 
@@ -128,8 +138,11 @@ class JudgeRewardModel(Value):
         A pointwise judge's score, scaled; a pairwise judge's mean win over the reference
         response in both orders. Raises ConfigError for a pairwise judge without references.
         """
-        if isinstance(prompts, str) or len(prompts) != len(responses):
-            raise ConfigError("give as many prompts as responses, in two lists")
+        if isinstance(prompts, str) or isinstance(responses, str):
+            raise ConfigError("score takes two lists: score([prompt, ...], [response, ...])")
+        for name, given in (("prompts", prompts), ("references", references)):
+            if given is not None and len(given) != len(responses):
+                raise ConfigError(f"{len(given)} {name} for {len(responses)} responses")
         if self.format.arity == 1:
             return await self._score_alone(prompts, responses, references)
         if references is None:
@@ -156,6 +169,8 @@ class JudgeRewardModel(Value):
         self, prompt: str | Conversation, responses: Sequence[str]
     ) -> RankedResponses:
         """Score n responses to one prompt together. Responses that are equal share a score."""
+        if isinstance(responses, str):
+            raise ConfigError("rank takes a list of responses: rank(prompt, [first, second, ...])")
         distinct = list(dict.fromkeys(responses))
         if not distinct:
             raise ConfigError("there are no responses to rank")

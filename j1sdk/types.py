@@ -141,7 +141,9 @@ class Sampling(Value):
     temperature: float = Field(default=0.0, ge=0.0)
     """0 is greedy."""
     top_p: float = Field(default=1.0, gt=0.0, le=1.0)
+    """Draw from the likeliest tokens that have this probability together; 1 is all of them."""
     max_new_tokens: int = Field(default=2048, ge=1)
+    """Length of a completion, at most."""
     stop: tuple[Annotated[str, Field(min_length=1)], ...] = ()
     """Generation ends when one of these is written; it stays in the text."""
     seed: int | None = None
@@ -167,12 +169,15 @@ class Completion(Value):
     """What an engine wrote."""
 
     text: str
+    """What was written, without what was asked."""
     finish_reason: Literal["stop", "length"] = "stop"
     """`length` when a token limit or the context ended it."""
     server_reason: str = ""
     """What a server calls the end of it, where that is another word."""
     prompt_tokens: int = 0
+    """Tokens of what was asked."""
     completion_tokens: int = 0
+    """Tokens of what was written."""
     opened: str = ""
     """What the rendered prompt had begun of the answer, such as `<think>`; not in `text`."""
 

@@ -5,11 +5,10 @@ from typing import Any
 import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
-from pydantic import ValidationError
 
 from j1sdk.deliberation import question, replay
 from j1sdk.engines.scripted import Scripted
-from j1sdk.errors import OutOfRange, Unparseable
+from j1sdk.errors import ConfigError, OutOfRange, Unparseable
 from j1sdk.formats import JudgmentFormat
 from j1sdk.formats.pairwise_scores import PairwiseScores
 from j1sdk.formats.pairwise_verdict import PairwiseVerdict
@@ -177,7 +176,7 @@ def test_a_score_range_is_asked_for_read_and_reported() -> None:
     [{"low": 5, "high": 5}, {"low": 6, "high": 1}, {"high": float("inf")}, {"low": 0.25}],
 )
 def test_an_impossible_score_range_is_refused(options: dict[str, float]) -> None:
-    with pytest.raises(ValidationError):
+    with pytest.raises(ConfigError):
         Pointwise(**options)
 
 

@@ -12,7 +12,6 @@ from typing import Any
 
 import pytest
 from prometheus_client.parser import text_string_to_metric_families
-from pydantic import ValidationError
 from reward_client import (
     ask,
     ask_all,
@@ -100,7 +99,7 @@ class TestOptions:
 
     @pytest.mark.parametrize("host", ["0.0.0.0", "::", "10.0.0.3", "example.org", ""])
     def test_an_open_host_needs_a_token(self, host: str) -> None:
-        with pytest.raises(ValidationError, match="set token_env"):
+        with pytest.raises(ConfigError, match="set token_env"):
             Serve(host=host)
         assert Serve(host=host, token_env="JUDGE_TOKEN").host == host
 

@@ -8,6 +8,7 @@ from typing import TYPE_CHECKING
 
 import click
 
+from j1sdk.cli import Group
 from j1sdk.cli.console import messages, output, quiet_libraries
 
 if TYPE_CHECKING:
@@ -22,7 +23,7 @@ OUT = click.option(
 )  # fmt: skip
 
 
-@click.group()
+@click.group(cls=Group)
 def openrlhf() -> None:
     """Train a judge, or by a judge, with OpenRLHF."""
 

@@ -8,6 +8,7 @@ from typing import Any
 import click
 from pydantic import ValidationError
 
+from j1sdk.cli import SETTINGS
 from j1sdk.cli.console import output, quiet_libraries
 from j1sdk.errors import ConfigError, explain
 from j1sdk.server import Serve, dialects, open_server
@@ -26,7 +27,8 @@ from j1sdk.server import Serve, dialects, open_server
 @click.option("--deadline", type=float, help="Seconds a request may take.")
 @click.option("--max-pending", type=click.IntRange(1), help="Responses judged at once.")
 @click.option("--token-env", help="The environment variable that holds the token to ask for.")
-def serve(run_file: Path, **options: Any) -> None:
+@SETTINGS
+def serve(run_file: Path, settings: tuple[str, ...], **options: Any) -> None:
     """Serve the judge of RUN_FILE (or of a saved judge's folder) to RLHF trainers.
 
     Answers OpenRLHF, slime, LLaMA-Factory, clients of vLLM's /classify, and its own /v1/judge.
@@ -35,7 +37,7 @@ def serve(run_file: Path, **options: Any) -> None:
     from j1sdk.run import open_run
 
     quiet_libraries()
-    run = open_run(run_file)
+    run = open_run(run_file, settings)
     given = {key: option for key, option in options.items() if option is not None}
     chosen = changed(run.serve or Serve(), given)
     server = open_server(run.judge, chosen)

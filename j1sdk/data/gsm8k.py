@@ -27,6 +27,7 @@ class Gsm8kSolutions(Source):
 
     name: ClassVar[str] = "gsm8k-solutions"
     path: Path
+    """GSM8K's published `example_model_solutions.jsonl`."""
 
     def tasks(self) -> Iterator[JudgmentTask]:
         for number, record in read_lines(self.path):

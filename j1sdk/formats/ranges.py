@@ -18,7 +18,9 @@ class ScoreRange(JudgmentFormat):
     """A format whose scores run from `low` to `high` in steps of 0.1."""
 
     low: float = Field(default=0.0, allow_inf_nan=False)
+    """The lowest score a judge may give."""
     high: float = Field(default=10.0, allow_inf_nan=False)
+    """The highest score a judge may give."""
 
     @property
     def score_range(self) -> tuple[float, float]:

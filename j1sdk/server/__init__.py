@@ -28,10 +28,14 @@ from j1sdk.adapters.texts import TextOptions
 from j1sdk.catalogue import catalogue
 from j1sdk.component import Component
 from j1sdk.errors import ConfigError, MissingExtraError
+from j1sdk.lazy import lazy
 
 if TYPE_CHECKING:
     from j1sdk.judge import JudgeRewardModel
     from j1sdk.server.running import RewardServer
+
+__all__ = ["RewardServer", "Serve", "open_server", "served"]
+__getattr__ = lazy(__name__)
 
 
 class Serve(TextOptions):

@@ -11,7 +11,6 @@ from j1sdk_family.reward_anything import RewardAnything
 from j1sdk_family.rm_r1 import RmR1
 from j1sdk_family.rrm import Rrm
 from j1sdk_family.think_j import ThinkJ
-from pydantic import ValidationError
 
 from j1sdk import (
     Completion,
@@ -29,6 +28,7 @@ from j1sdk import (
     Turn,
     Unparseable,
 )
+from j1sdk.errors import ConfigError
 from j1sdk.judge import JudgeRewardModel
 from j1sdk.rewards.format_adherence import FormatAdherence
 from j1sdk.rewards.verdict_correctness import VerdictCorrectness
@@ -265,7 +265,7 @@ def test_the_prompt_asks_for_what_is_read(form: JudgmentFormat, passages: list[s
     ],
 )  # fmt: skip
 def test_options_without_a_meaning_are_refused(kind: Any, options: dict[str, Any]) -> None:
-    with pytest.raises(ValidationError):
+    with pytest.raises(ConfigError):
         kind(**options)
 
 
@@ -322,5 +322,5 @@ class Talkative(PairwiseVerdict):
 
 
 def test_a_format_with_its_own_conversation_cannot_be_hinted_at() -> None:
-    with pytest.raises(ValidationError, match="talkative has a conversation of its own"):
+    with pytest.raises(ConfigError, match="talkative has a conversation of its own"):
         Hinted(format=Talkative())

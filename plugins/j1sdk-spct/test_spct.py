@@ -7,7 +7,6 @@ from typing import Any
 
 import pytest
 from j1sdk_spct import Spct, SpctSingle
-from pydantic import ValidationError
 
 from j1sdk import (
     JudgeRewardModel,
@@ -20,6 +19,7 @@ from j1sdk import (
     Unparseable,
 )
 from j1sdk.catalogue import Catalogue
+from j1sdk.errors import ConfigError
 from j1sdk.rewards.format_adherence import FormatAdherence
 from j1sdk.rewards.verdict_correctness import VerdictCorrectness
 from j1sdk.testing import FormatContract, example_tasks, isolated_catalogue, oracle
@@ -155,7 +155,7 @@ def test_the_range_is_an_option() -> None:
 
 @pytest.mark.parametrize("options", [{"low": 10}, {"low": 3, "high": 2}, {"low": 1.5}])
 def test_an_empty_or_broken_range_is_refused(options: dict[str, Any]) -> None:
-    with pytest.raises(ValidationError):
+    with pytest.raises(ConfigError):
         Spct(**options)
 
 

@@ -57,9 +57,11 @@ class OpenRLHFPolicy(RolloutTrainer):
     `group` ranks the responses to a prompt against each other; both open the judge in every
     rollout worker. `http://HOST:PORT/get_reward` asks a judge behind `j1 serve`."""
     prompts_per_step: int = Field(default=64, ge=1)
+    """Prompts of one step; each gets `rollouts` responses."""
     rollouts: int = Field(default=8, ge=1)
     """Responses to each prompt."""
     max_new_tokens: int = Field(default=1024, ge=1)
+    """Length of a response, at most."""
     context: int | None = Field(default=None, ge=1)
     """Tokens of prompt and response together; as many as the longest prompt needs unless given."""
     template_options: dict[str, Any] = {}

@@ -33,6 +33,7 @@ class OpenRLHFRewardModel(DeepSpeedTrainer):
     leaves: ClassVar[str] = "reward-model"
     columns: ClassVar[Flags] = {"data.chosen_key": "chosen", "data.rejected_key": "rejected"}
     learning_rate: float = Field(default=9e-6, gt=0)
+    """Of Adam, at its highest."""
 
     def rows(self, run: Run, tokenizer: PreTrainedTokenizerBase) -> Iterator[Row]:
         # not all reserved tokens: a policy that thinks writes its tags for thinking as tokens

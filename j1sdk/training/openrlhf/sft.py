@@ -28,6 +28,7 @@ class OpenRLHFSft(DeepSpeedTrainer):
         "data.input_template": "{}",  # its default is of another model: "User: {}\nAssistant: "
     }
     learning_rate: float = Field(default=1e-5, gt=0)
+    """Of Adam, at its highest."""
 
     def check(self, run: Run) -> None:
         super().check(run)

@@ -8,6 +8,7 @@ from typing import TYPE_CHECKING, Literal
 import click
 from rich.table import Table
 
+from j1sdk.cli import Group
 from j1sdk.cli.console import messages, output, progress_bars, quiet_libraries
 
 if TYPE_CHECKING:
@@ -21,7 +22,7 @@ OUT = click.option(
 )  # fmt: skip
 
 
-@click.group()
+@click.group(cls=Group)
 def data() -> None:
     """Make preference pairs, and check them."""
 

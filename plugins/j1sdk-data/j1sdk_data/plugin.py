@@ -1,4 +1,4 @@
-"""What is offered: a module of its own, as the hook `builders` has the name of a package here."""
+"""The hooks, apart from the package: its folder `builders` would take the place of its hook."""
 
 from __future__ import annotations
 
@@ -15,7 +15,7 @@ def builders() -> dict[str, str]:
 
 
 @hookimpl
-def commands() -> dict[str, str]:
+def commands() -> dict[str, tuple[str, str]]:
     return {
-        "data": "j1sdk_data.commands:data",
+        "data": ("j1sdk_data.commands:data", "Make preference pairs, and check them."),
     }

@@ -12,7 +12,7 @@ from typing import Any, ClassVar, Literal
 
 from pydantic import field_validator
 
-from j1sdk import Conversation, JudgmentFormat, Message, Presentation, hookimpl
+from j1sdk import Conversation, JudgmentFormat, Message, Presentation
 from j1sdk.data import gold_scores, opposite
 
 HINT = """The right answer is known, and it is below. Write the whole judgment that arrives at it,
@@ -29,6 +29,7 @@ class Hinted(JudgmentFormat):
 
     name: ClassVar[str] = "hinted"
     format: JudgmentFormat
+    """The format to wrap."""
     verdict: Literal["right", "wrong"] = "right"
     """`wrong` tells the opposite of the gold verdict: how a critic argues for the losing side."""
 
@@ -56,8 +57,3 @@ class Hinted(JudgmentFormat):
         *before, last = self.format.render(shown)
         hint = HINT.format(answer=self.format.write(scores))
         return (*before, Message(role=last.role, content=f"{last.content}\n\n{hint}"))
-
-
-@hookimpl
-def formats() -> list[type[JudgmentFormat]]:
-    return [Hinted]

@@ -12,7 +12,7 @@ from typing import Any, ClassVar, Literal
 
 from pydantic import BaseModel, ConfigDict, Field, ValidationError
 
-from j1sdk import JudgmentFormat, OutOfRange, Scores, Unparseable, hookimpl
+from j1sdk import OutOfRange, Scores, Unparseable
 from j1sdk.errors import explain
 from j1sdk.formats.pairwise import PAIRWISE_MARKERS, Pairwise
 from j1sdk.formats.ranges import ScoreRange
@@ -41,7 +41,9 @@ class RewardAnything(ScoreRange, Pairwise):
     principle: str = Field(min_length=1)
     """What makes a response better, in plain words."""
     low: int = 1
+    """The lowest score a judge may give."""
     high: int = 5
+    """The highest score a judge may give."""
 
     @property
     def sections(self) -> tuple[Tag, ...]:
@@ -110,8 +112,3 @@ def once(pairs: list[tuple[str, Any]]) -> dict[str, Any]:
 
 
 DECODER = json.JSONDecoder(object_pairs_hook=once)
-
-
-@hookimpl
-def formats() -> list[type[JudgmentFormat]]:
-    return [RewardAnything]

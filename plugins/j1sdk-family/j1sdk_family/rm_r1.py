@@ -10,7 +10,7 @@ import re
 from itertools import chain
 from typing import ClassVar, Literal
 
-from j1sdk import Conversation, JudgmentFormat, Presentation, Scores, hookimpl
+from j1sdk import Conversation, JudgmentFormat, Presentation, Scores
 from j1sdk.formats.pairwise import (
     FAIRNESS,
     PAIRWISE_MARKERS,
@@ -76,8 +76,3 @@ class RmR1(JudgmentFormat):
         judged = "<type>Chat</type>\n<rubric>\n</rubric>\n<justify>\n</justify>\n"
         answer = f"<answer>[[{verdict_letter(scores)}]]</answer>"
         return f"{judged}<eval>\n{thought}\n</eval>\n{answer}"
-
-
-@hookimpl
-def formats() -> list[type[JudgmentFormat]]:
-    return [RmR1]

@@ -14,7 +14,7 @@ from typing import ClassVar
 
 from pydantic import Field
 
-from j1sdk import JudgmentFormat, Ranking, Scores, hookimpl
+from j1sdk import Ranking, Scores
 from j1sdk.formats.pairwise import PAIRWISE_MARKERS, Pairwise, verdict_letter, verdict_scores
 from j1sdk.formats.sections import Part, Tag, attempt_at, read_parts
 from j1sdk.rankings import JudgePairs, matches
@@ -102,13 +102,3 @@ class Elo(Ranking):
 def expected(own: float, other: float) -> float:
     """The probability to win that Elo's scale gives a difference in rating."""
     return float(1 / (1 + 10 ** ((other - own) / 400)))
-
-
-@hookimpl
-def formats() -> list[type[JudgmentFormat]]:
-    return [Rrm]
-
-
-@hookimpl
-def rankings() -> list[type[Ranking]]:
-    return [Elo]

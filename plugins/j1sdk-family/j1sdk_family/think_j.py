@@ -15,9 +15,7 @@ from j1sdk import (
     ConfigError,
     JudgmentFormat,
     OutOfRange,
-    RewardStrategy,
     Scores,
-    hookimpl,
 )
 from j1sdk.formats.pairwise import PAIRWISE_MARKERS, Pairwise
 from j1sdk.formats.pairwise_verdict import BARE_ATTEMPT, VERDICT_MARKERS
@@ -91,6 +89,7 @@ class PreferenceStrength(GoldReward):
     scope: ClassVar[Literal["judgment", "task"]] = "judgment"
     arities: ClassVar[tuple[int, ...]] = (2,)
     scale: float = Field(default=8.0, gt=0)
+    """A right verdict whose strength is off by this much loses 1."""
 
     def grade(
         self, task: JudgmentTask, judgments: Sequence[Judgment], format: JudgmentFormat
@@ -115,13 +114,3 @@ def ratings_of(task: JudgmentTask) -> Scores:
 def gap(scores: Scores) -> float:
     """By how much one of two is ahead."""
     return abs(scores[0] - scores[1])
-
-
-@hookimpl
-def formats() -> list[type[JudgmentFormat]]:
-    return [ThinkJ]
-
-
-@hookimpl
-def rewards() -> list[type[RewardStrategy]]:
-    return [PreferenceStrength]

@@ -11,11 +11,9 @@ from typing import ClassVar, Literal
 
 from j1sdk import (
     Conversation,
-    JudgmentFormat,
     OutOfRange,
     Presentation,
     Scores,
-    hookimpl,
 )
 from j1sdk.formats.pairwise import FAIRNESS, FENCES, pair
 from j1sdk.formats.pointwise import END_RESPONSE, RESPONSE
@@ -55,7 +53,9 @@ class SpctSingle(ScoreRange):
         *MARKERS, *chain(*FENCES, *SECTIONS), RESPONSE, END_RESPONSE, r"\boxed",
     )  # fmt: skip
     low: int = 1
+    """The lowest score a judge may give."""
     high: int = 10
+    """The highest score a judge may give."""
     lenient: bool = False
     """Count the last box anywhere, in or out of its section."""
 
@@ -117,8 +117,3 @@ class Spct(SpctSingle):
         task = TASK.format(what="two responses, A and B,", each="each response")
         ask = self.instructions("score of A, score of B")
         return conversation("\n\n".join([task, FAIRNESS, ask, *pair(shown)]))
-
-
-@hookimpl
-def formats() -> list[type[JudgmentFormat]]:
-    return [Spct, SpctSingle]
