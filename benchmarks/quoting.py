@@ -16,6 +16,7 @@ import sys
 import time
 from collections.abc import Callable, Iterator
 from functools import partial
+from itertools import permutations
 
 from recording import Row, parser, record
 
@@ -31,9 +32,9 @@ FORMAT = PairwiseVerdict()
 
 def reserved() -> frozenset[str]:
     """As many strings as make 300 markers with those of the format."""
-    known = sorted(COMMON_SPECIAL_TOKENS | set(FORMAT.markers))
-    more = [f"<|reserved_special_token_{number}|>" for number in range(MARKERS - len(known))]
-    return frozenset(known + more)
+    common = sorted(COMMON_SPECIAL_TOKENS | set(FORMAT.markers))
+    more = [f"<|reserved_special_token_{number}|>" for number in range(MARKERS - len(common))]
+    return frozenset(common + more)
 
 
 def page(generator: random.Random, length: int) -> str:
@@ -53,8 +54,7 @@ def seconds(work: Callable[[], object]) -> float:
 
 def ranked(task: JudgmentTask, markers: frozenset[str]) -> int:
     """Make every prompt of a round robin in both orders; how many there are."""
-    places = range(len(task.responses))
-    orders = [(one, other) for one in places for other in places if one != other]
+    orders = list(permutations(range(len(task.responses)), 2))
     for order in orders:
         question(FORMAT, Presentation(task=task, order=order), markers)
     return len(orders)

@@ -69,8 +69,8 @@ def breakable(markers: Iterable[str]) -> frozenset[str]:
 
 def quote(text: str, markers: Iterable[str]) -> str:
     """`text` with no marker left in it, in any letter case; in time linear in the text."""
-    pattern = _beginnings(known := frozenset(markers))
-    longest = max(map(len, known), default=0)
+    pattern = _beginnings(words := frozenset(markers))
+    longest = max(map(len, words), default=0)
     while ends := _ends(text, pattern, longest):
         text = " ".join(text[begin:end] for begin, end in pairwise([0, *ends, len(text)]))
     return text  # more than one round: a space put in can make a marker that has one in that place
@@ -119,7 +119,7 @@ def _rest(node: dict[str, Any]) -> str:
         run += re.escape(letter)
     if "" in node:  # whatever goes on from here begins with a whole marker
         return run
-    return run + f"(?:{'|'.join(re.escape(one) + _rest(rest) for one, rest in node.items())})"
+    return run + f"(?:{'|'.join(re.escape(letter) + _rest(rest) for letter, rest in node.items())})"
 
 
 def _unseen(text: str, places: Places) -> str:

@@ -69,11 +69,11 @@ def reserved_tokens(tokenizer: PreTrainedTokenizerBase) -> Reserved:
 
     Other added tokens are text: some vocabularies have HTML tags.
     """
-    known = _RESERVED.setdefault(tokenizer, {})
+    by_template = _RESERVED.setdefault(tokenizer, {})
     key = (str(tokenizer.chat_template), len(tokenizer), *tokenizer.all_special_tokens)
-    if key not in known:
-        known[key] = _reserved(tokenizer)
-    return known[key]
+    if key not in by_template:
+        by_template[key] = _reserved(tokenizer)
+    return by_template[key]
 
 
 _RESERVED: WeakKeyDictionary[Any, dict[tuple[Any, ...], Reserved]] = WeakKeyDictionary()
