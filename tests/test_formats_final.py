@@ -114,7 +114,7 @@ def principled(text: str, lenient: bool, count: int) -> Scores | None:
 def objects(text: str, lenient: bool) -> Scores | None:
     if not lenient:
         region = plain.answer_region(text, ("think",))
-        given = plain.json_pairs(region) if region is not None else None
+        given = plain.json_pairs(region.replace("<|im_end|>", "")) if region is not None else None
         return tuple(map(float, given)) if given else None
     start = text.rfind('{"scores"')
     for end in range(len(text), start, -1) if start >= 0 else ():

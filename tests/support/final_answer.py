@@ -145,7 +145,8 @@ def last_one(text: str, opening: str, closing: str, interpret: Interpret) -> tup
 
 
 def words(text: str) -> bool:
-    return any(letter.isalnum() for letter in text)
+    """Whether anything is said; the end of a turn is not."""
+    return any(letter.isalnum() for letter in text.replace("<|im_end|>", ""))
 
 
 def strict_tagged(text: str, rules: Rules, interpret: dict[str, Interpret]) -> list[Value] | None:
