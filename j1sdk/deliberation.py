@@ -7,6 +7,7 @@ catch `Unparseable` and its kin and make a status of them.
 
 from __future__ import annotations
 
+import asyncio
 import hashlib
 from collections.abc import Callable, Iterable
 
@@ -25,6 +26,9 @@ from j1sdk.types import (
     Usage,
 )
 
+LONG = 50_000
+"""Characters of responses that take more than a moment to quote."""
+
 
 class Deliberation:
     """One presentation on its way to a judgment: ask `turn`, `send` the completion, repeat."""
@@ -36,7 +40,7 @@ class Deliberation:
         self, format: JudgmentFormat, shown: Presentation, reserved: Iterable[str]
     ) -> None:
         self._format, self._shown = format, shown
-        quoted = quote_presentation(shown, {*format.markers, *reserved})
+        quoted = quote_presentation(shown, format.markers, reserved)
         self._generator = format.deliberate(quoted)
         self._transcript: Conversation = ()
         self._usage = Usage()
@@ -124,7 +128,7 @@ async def deliberate(
     number: int = 0,
 ) -> Judgment:  # fmt: skip
     """Sample `number` of a presentation's judgment: an engine's judgments are all made here."""
-    deliberation, turns = Deliberation(format, shown, engine.reserved), 0
+    deliberation, turns = await _begun(format, shown, engine.reserved), 0
     while (turn := deliberation.turn) is not None:
         turns += 1
         limit = min(turn.max_new_tokens or sampling.max_new_tokens, sampling.max_new_tokens)
@@ -140,6 +144,15 @@ async def deliberate(
         except EngineError as error:
             deliberation.fail(error)
     return deliberation.judgment
+
+
+async def _begun(
+    format: JudgmentFormat, shown: Presentation, reserved: Iterable[str]
+) -> Deliberation:
+    """A deliberation. Long texts are quoted in a thread, for others to go on meanwhile."""
+    if sum(map(len, shown.responses)) < LONG:
+        return Deliberation(format, shown, reserved)
+    return await asyncio.to_thread(Deliberation, format, shown, reserved)
 
 
 def seed_of(seed: int | None, shown: Presentation, turn: int, number: int = 0) -> int | None:

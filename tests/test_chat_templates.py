@@ -98,8 +98,8 @@ def trained_on(asker: Asker, shown: Presentation, answer: str) -> tuple[list[int
 def test_a_perfect_answer_is_perfect_under_every_template(name: str, form: JudgmentFormat) -> None:
     tokenizer, (scores, answer), shown = tokenizer_of(name), written_by(form), shown_to(form)
     asker = Asker(judge_of(form), tokenizer)
-    asked, reply = trained_on(asker, shown, answer)
-    prompt, text = tokenizer.decode(asked), tokenizer.decode(reply)
+    prompt_ids, reply = trained_on(asker, shown, answer)
+    prompt, text = tokenizer.decode(prompt_ids), tokenizer.decode(reply)
     assert all(response in prompt for response in shown.responses)
     assert text.endswith(turn_end(name)) and text.count(turn_end(name)) == 1
 
@@ -126,11 +126,11 @@ def test_rows_for_preferences_and_for_openrlhf_are_the_same_tokens(name: str) ->
             list(OpenRLHFSft().rows(run, tokenizer)), list(OpenRLHFDpo().rows(run, tokenizer))
         )  # fmt: skip
         (taught, *_) = OneTask().demonstrations(form, 0)
-        asked, reply = trained_on(asker, shown, taught.answer)
+        prompt_ids, reply = trained_on(asker, shown, taught.answer)
         example = asker.preference(shown, taught.answer, taught.answer)
-        assert (example["prompt_ids"], example["chosen_ids"]) == (asked, reply)
+        assert (example["prompt_ids"], example["chosen_ids"]) == (prompt_ids, reply)
         for row, column in ((first, "answer"), (pair, "chosen"), (pair, "rejected")):
-            assert row["prompt"] == tokenizer.decode(asked)
+            assert row["prompt"] == tokenizer.decode(prompt_ids)
             assert row[column].endswith(turn_end(name))
             assert (row["prompt"] + row[column]).count("<think>") == (
                 row["prompt"].count("<think>") + (not opens(name)) * taught.answer.count("<think>")
@@ -183,9 +183,9 @@ def test_a_plan_inside_thinking_that_never_ended_is_no_answer() -> None:
 
 def test_what_is_continued_is_not_opened_twice() -> None:
     begun = Message(role="assistant", content="<think>\nso far")
-    asked = (Message(role="user", content="hi"), begun)
+    conversation = (Message(role="user", content="hi"), begun)
     for name in ("qwen3_6", "qwen2_5"):
-        text = render_chat(tokenizer_of(name), asked)
+        text = render_chat(tokenizer_of(name), conversation)
         assert text.endswith("<think>\nso far") and text.count("<think>") == 1
 
 

@@ -41,6 +41,7 @@ def status(format: JudgmentFormat, text: str, cut: bool = False) -> str:
         (PAV, "<think>A is right.</think>\n<answer>[[A]]</answer>", (1, 0)),
         (PAV, "<think>\n</think> <answer> [[ B ]] </answer>\n", (0, 1)),
         (PAV, "</think><answer>[[B]]</answer>", (0, 1)),
+        (PAV, "</think>**<answer>[[B]]</answer>**.<|im_end|>\n</s>", (0, 1)),
         (PAV, "<think><answer>[[A]]</answer></think><answer>[[B]]</answer>", (0, 1)),
         (PAV, f"{THOUGHT}<answer>[[A]]</answer> so <answer>[[A]]</answer>", (1, 0)),
         (PAV, f"{THOUGHT}[[B]] is worse. <answer>[[A]]</answer>", (1, 0)),

@@ -114,7 +114,7 @@ def principled(text: str, lenient: bool, count: int) -> Scores | None:
 def objects(text: str, lenient: bool) -> Scores | None:
     if not lenient:
         region = plain.answer_region(text, ("think",))
-        given = plain.json_pairs(region) if region is not None else None
+        given = plain.json_pairs(region.replace("<|im_end|>", "")) if region is not None else None
         return tuple(map(float, given)) if given else None
     start = text.rfind('{"scores"')
     for end in range(len(text), start, -1) if start >= 0 else ():
@@ -170,7 +170,7 @@ def attack(form: JudgmentFormat, check: Check, cases: int, seed: int) -> Counter
 READINGS = [*readings(lenient=False), *readings(lenient=True)]
 
 
-@pytest.mark.parametrize(("form", "check"), READINGS, ids=lambda one: repr(one)[:60])
+@pytest.mark.parametrize(("form", "check"), READINGS, ids=lambda value: repr(value)[:60])
 def test_what_was_not_finally_given_is_never_read(form: JudgmentFormat, check: Check) -> None:
     counts = attack(form, check, cases=400, seed=1)
     assert counts["ok"] > 40, "the attacks leave too little to read for this to say anything"
@@ -178,6 +178,6 @@ def test_what_was_not_finally_given_is_never_read(form: JudgmentFormat, check: C
 
 
 @pytest.mark.slow
-@pytest.mark.parametrize(("form", "check"), READINGS, ids=lambda one: repr(one)[:60])
+@pytest.mark.parametrize(("form", "check"), READINGS, ids=lambda value: repr(value)[:60])
 def test_nor_in_three_hundred_thousand_cases(form: JudgmentFormat, check: Check) -> None:
     attack(form, check, cases=300_000 // len(READINGS) + 1, seed=2)

@@ -66,7 +66,7 @@ class ReplyForm(NamedTuple):
 
     def cut(self, ids: Sequence[int]) -> tuple[list[int], bool]:
         """Token ids of a reply without what ends it, and whether anything did."""
-        place = next((place for place, one in enumerate(ids) if one in self.ends), None)
+        place = next((place for place, token in enumerate(ids) if token in self.ends), None)
         used, last = list(ids[:place]), list(self.end_ids[:-1])
         if place is not None and last and used[-len(last) :] == last:
             used = used[: -len(last)]
@@ -83,25 +83,26 @@ def reply_form(
 
     `options` are extra variables for the template.
     """
-    known = _FORMS.setdefault(tokenizer, {})
-    key = json.dumps([tokenizer.chat_template, tokenizer.eos_token, dict(options or {})])
-    if key not in known:
-        known[key] = _look(tokenizer, dict(options or {}))
-    return known[key]
+    forms = _FORMS.setdefault(tokenizer, {})
+    described = [tokenizer.chat_template, tokenizer.eos_token, dict(options or {})]
+    key = json.dumps(described, default=str)
+    if key not in forms:
+        forms[key] = _look(tokenizer, dict(options or {}))
+    return forms[key]
 
 
 def _look(tokenizer: PreTrainedTokenizerBase, options: dict[str, Any]) -> ReplyForm:
     in_parts = ASKED not in _rendered(tokenizer, options, in_parts=False)
     prompt = _rendered(tokenizer, options, in_parts)
-    before, found, begun = prompt.rpartition(ASKED)
-    if not found:
+    before, question, begun = prompt.rpartition(ASKED)
+    if not question:
         raise ConfigError("the chat template does not show what a user says: use another template")
     try:
         replied = _rendered(tokenizer, options, in_parts, REPLIED)
     except ConfigError:  # it takes no replies: there is nothing to see of how they end
         replied = prompt
-    header, found, after = replied.rpartition(ASKED)[2].partition(REPLIED)
-    header = header.removeprefix(begun) if found and header.startswith(begun) else ""
+    header, reply, after = replied.rpartition(ASKED)[2].partition(REPLIED)
+    header = header.removeprefix(begun) if reply and header.startswith(begun) else ""
     end = _end(tokenizer, after)
     ids = tuple(tokenizer(end, add_special_tokens=False)["input_ids"]) if end else ()
     opened = OPENED.search(begun)
@@ -116,9 +117,9 @@ def _look(tokenizer: PreTrainedTokenizerBase, options: dict[str, Any]) -> ReplyF
 def _rendered(
     tokenizer: PreTrainedTokenizerBase, options: dict[str, Any], in_parts: bool, reply: str = ""
 ) -> str:
-    said: list[dict[str, Any]] = [{"role": "user", "content": ASKED}]
-    said += [{"role": "assistant", "content": reply}] if reply else []
-    shown = parts(said) if in_parts else said
+    messages: list[dict[str, Any]] = [{"role": "user", "content": ASKED}]
+    messages += [{"role": "assistant", "content": reply}] if reply else []
+    shown = parts(messages) if in_parts else messages
     try:
         return str(
             tokenizer.apply_chat_template(
@@ -143,9 +144,9 @@ def _end(tokenizer: PreTrainedTokenizerBase, after: str) -> str:
     Those of one run: what follows white space, such as Phi's end of text, ends the conversation.
     """
     tokens = {token.content for token in tokenizer.added_tokens_decoder.values()}
-    known = sorted(filter(str.strip, tokens), key=len, reverse=True)
+    ordered = sorted(filter(str.strip, tokens), key=len, reverse=True)
     left = after = after.lstrip()
-    while token := next((token for token in known if left.startswith(token)), ""):
+    while token := next((token for token in ordered if left.startswith(token)), ""):
         left = left[len(token) :]
     return after[: len(after) - len(left)] or str(tokenizer.eos_token or "")
 

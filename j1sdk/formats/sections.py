@@ -23,6 +23,8 @@ INVISIBLE = re.compile(
 )
 """Unicode's default ignorable code points."""
 WORD = re.compile(r"[^\W_]")
+LEAKED = re.compile(r"<\|\w+\|>|</s>|<\w*end_of_\w+>|<eos>")
+"""Ends of turns that some servers leave in a text."""
 
 
 class Part(NamedTuple):
@@ -64,9 +66,14 @@ def read_parts(text: str, parts: Sequence[Part], lenient: bool) -> list[Any]:
     """The value of each part; raises Unparseable where one was not finally and plainly given."""
     read = _last if lenient else _agreed
     values, ends = zip(*(read(text, part) for part in parts), strict=True)
-    if not lenient and WORD.search(text, max(ends)):
-        raise Unparseable(f"words follow the answer: {text[max(ends) :].strip()[:80]!r}")
+    if not lenient and WORD.search(rest := trailing(text[max(ends) :])):
+        raise Unparseable(f"words follow the answer: {rest[:80]!r}")
     return list(values)
+
+
+def trailing(text: str) -> str:
+    """What follows an answer, but for white space and ends of turns."""
+    return LEAKED.sub("", text).strip()
 
 
 def _agreed(text: str, part: Part) -> tuple[Any, int]:

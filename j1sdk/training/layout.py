@@ -170,10 +170,10 @@ def end_turns(
     model: PreTrainedModel, tokenizer: PreTrainedTokenizerBase, **template_options: Any
 ) -> None:
     """Have the model stop, while it is trained and after, at what ends a turn by its template."""
-    known = as_ids(model.generation_config.eos_token_id)
+    current = as_ids(model.generation_config.eos_token_id)
     ends = reply_form(tokenizer, template_options).ends
-    if not ends <= known:
-        model.generation_config.eos_token_id = sorted(ends | known)
+    if not ends <= current:
+        model.generation_config.eos_token_id = sorted(ends | current)
 
 
 def example_tokens(

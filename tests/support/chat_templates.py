@@ -66,7 +66,9 @@ def tokenizer_of(name: str) -> Any:
     words |= {f"<|{role}|>" for role in ("system", "user", "assistant")} if "phi" in name else set()
     special = ["<|begin|>", END, "<|pad|>", *sorted(words | {turn_end(name)})]
     letters = sorted(pre_tokenizers.ByteLevel.alphabet())
-    bare = Tokenizer(models.BPE(vocab={one: place for place, one in enumerate(letters)}, merges=[]))
+    bare = Tokenizer(
+        models.BPE(vocab={letter: place for place, letter in enumerate(letters)}, merges=[])
+    )
     bare.pre_tokenizer = pre_tokenizers.ByteLevel(add_prefix_space=False)
     bare.decoder = decoders.ByteLevel()
     return PreTrainedTokenizerFast(

@@ -118,8 +118,8 @@ def boxed_numbers(count: int) -> Interpret:
 
 def boxed_assistant(held: str) -> Value:
     words = held.strip()
-    found = [x for x in "AB" if words in (f"assistant {x}", f"Assistant {x}")]
-    return found[0] if found else None
+    letters = [x for x in "AB" if words in (f"assistant {x}", f"Assistant {x}")]
+    return letters[0] if letters else None
 
 
 def all_agree(region: str, opening: str, closing: str, interpret: Interpret) -> Value:
@@ -145,7 +145,8 @@ def last_one(text: str, opening: str, closing: str, interpret: Interpret) -> tup
 
 
 def words(text: str) -> bool:
-    return any(letter.isalnum() for letter in text)
+    """Whether anything is said; the end of a turn is not."""
+    return any(letter.isalnum() for letter in text.replace("<|im_end|>", ""))
 
 
 def strict_tagged(text: str, rules: Rules, interpret: dict[str, Interpret]) -> list[Value] | None:

@@ -15,13 +15,14 @@ from pydantic import field_validator
 from j1sdk import Conversation, JudgmentFormat, Message, Presentation
 from j1sdk.data import gold_scores, opposite
 
-HINT = """The right answer is known, and it is below. Write the whole judgment that arrives at it,
+KNOWN, END_KNOWN = "[Known answer]", "[End of known answer]"
+HINT = f"""The right answer is known, and it is below. Write the whole judgment that arrives at it,
 thoughts first, in the form asked for and with reasons from the responses themselves. Do not mention
 that you were told.
 
-[Known answer]
-{answer}
-[End of known answer]"""
+{KNOWN}
+{{answer}}
+{END_KNOWN}"""
 
 
 class Hinted(JudgmentFormat):
@@ -35,13 +36,16 @@ class Hinted(JudgmentFormat):
 
     # Everything but the question is the wrapped format's affair.
     arity: ClassVar[Any] = property(attrgetter("format.arity"))
-    markers: ClassVar[Any] = property(attrgetter("format.markers"))
     score_range: ClassVar[Any] = property(attrgetter("format.score_range"))
     sections: ClassVar[Any] = property(attrgetter("format.sections"))
     thinking_sections: ClassVar[Any] = property(attrgetter("format.thinking_sections"))
     adheres: ClassVar[Any] = property(attrgetter("format.adheres"))
     parse: ClassVar[Any] = property(attrgetter("format.parse"))
     write: ClassVar[Any] = property(attrgetter("format.write"))
+
+    @property
+    def markers(self) -> tuple[str, ...]:  # type: ignore[override]
+        return (*self.format.markers, KNOWN, END_KNOWN)
 
     @field_validator("format")
     @classmethod

@@ -16,7 +16,7 @@ from j1sdk import OutOfRange, Scores, Unparseable
 from j1sdk.errors import explain
 from j1sdk.formats.pairwise import PAIRWISE_MARKERS, Pairwise
 from j1sdk.formats.ranges import ScoreRange
-from j1sdk.formats.sections import Tag, attempt_at, unmasked
+from j1sdk.formats.sections import Tag, attempt_at, trailing, unmasked
 
 KEY = '"scores"'
 BEGUN = re.compile(r'\{\s*"scores"')
@@ -98,9 +98,9 @@ def read_json(text: str, lenient: bool) -> Answer:
         raise Unparseable(f"not the JSON asked for: {explain(error)[0][:200]}") from None
     except (ValueError, RecursionError) as error:
         raise Unparseable(f"not the JSON asked for: {str(error)[:200]}") from None
-    rest = text[end:]
-    if ATTEMPT.search(unmasked(rest)) if lenient else rest.strip():
-        raise Unparseable(f"something follows the JSON: {rest.strip()[:80]!r}")
+    rest = trailing(text[end:])
+    if ATTEMPT.search(unmasked(rest)) if lenient else rest:
+        raise Unparseable(f"something follows the JSON: {rest[:80]!r}")
     return read
 
 
