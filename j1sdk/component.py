@@ -17,6 +17,7 @@ a catalogue (`j1sdk.config` passes the plugin host). Dumping writes the second f
 from __future__ import annotations
 
 from inspect import isabstract
+from pathlib import Path
 from typing import Any, ClassVar, Protocol, Self
 
 from pydantic import (
@@ -39,6 +40,24 @@ class Catalogue(Protocol):
     def find(self, kind: str, name: str) -> type[Component]:
         """Raise ConfigError, with the near misses, where there is none."""
         ...
+
+
+class Guarded:
+    """A catalogue for a folder that may be a stranger's: refuses components that need trust."""
+
+    def __init__(self, catalogue: Catalogue, folder: Path) -> None:
+        self._catalogue, self._folder = catalogue, folder
+
+    def find(self, kind: str, name: str) -> type[Component]:
+        return self._catalogue.find(kind, name)
+
+    def admit(self, component: Component) -> None:
+        """Raise ValueError for a component that does more than read the folder."""
+        if reasons := component.needs_trust(self._folder):
+            raise ValueError(
+                f"{component.name} {' and '.join(reasons)}. If you trust {self._folder}, say so"
+                " with trust=True, or on the command line by naming the run file in it"
+            )
 
 
 class Value(BaseModel):
@@ -67,7 +86,24 @@ class Component(Value):
     kind: ClassVar[str]
     name: ClassVar[str]
 
+    def needs_trust(self, folder: Path) -> list[str]:
+        """What using it would send, fetch, write or run that a judge in `folder` has no need of.
+
+        Each is the end of a sentence that its name begins. A folder from elsewhere is not opened
+        if one of its components has a reason here, unless the caller trusts it.
+        """
+        return []
+
     @model_validator(mode="wrap")
+    @classmethod
+    def _admitted(
+        cls, value: Any, handler: ModelWrapValidatorHandler[Self], info: ValidationInfo
+    ) -> Self:
+        component = cls._by_name(value, handler, info)
+        if isinstance(info.context, Guarded) and not isinstance(value, Component):
+            info.context.admit(component)
+        return component
+
     @classmethod
     def _by_name(
         cls, value: Any, handler: ModelWrapValidatorHandler[Self], info: ValidationInfo

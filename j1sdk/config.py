@@ -30,7 +30,7 @@ from typing import Any, TypeVar
 import tomli_w
 from pydantic import SerializeAsAny, ValidationError, ValidationInfo, field_validator
 
-from j1sdk.component import Catalogue, Value
+from j1sdk.component import Catalogue, Guarded, Value
 from j1sdk.data import Source
 from j1sdk.engines import Engine
 from j1sdk.errors import ConfigError, explain
@@ -93,8 +93,17 @@ def read_tables(path: Path) -> dict[str, Any]:
 
 
 def open_run(path: Path) -> Run:
-    """The run of a run file, or of a saved judge's folder; raises ConfigError."""
-    return read_run(path / RUN_FILE if path.is_dir() else path)
+    """The run of a run file, or of a saved judge's folder; raises ConfigError.
+
+    Who names a run file trusts it. A folder may be somebody else's, so all of it that is going to
+    be used, which is all but its training, has to do without trust.
+    """
+    if not path.is_dir():
+        return read_run(path)
+    tables = read_tables(path / RUN_FILE)
+    used = {name: table for name, table in tables.items() if name != "train"}
+    build_run(used, str(path / RUN_FILE), Guarded(host(), path))
+    return build_run(tables, str(path / RUN_FILE))
 
 
 def build_run(
@@ -164,14 +173,20 @@ def record_judge(
     write_text(directory / RUN_FILE, dump_run(record))
 
 
-def load_judge(directory: Path, **changes: Any) -> JudgeRewardModel:
-    """Open what `save_judge` wrote; raises ConfigError."""
+def load_judge(directory: Path, trust: bool = False, **changes: Any) -> JudgeRewardModel:
+    """Open what `save_judge` wrote; raises ConfigError, also where that needs trust.
+
+    What `changes` replace is not looked at.
+    """
     if not (directory / RUN_FILE).is_file():
         raise ConfigError(
             f"{directory} is not a saved judge: it has no {RUN_FILE}. For a plain model, build"
             " JudgeRewardModel(format=..., engine=Transformers(model=...))"
         )
-    return read_run(directory / RUN_FILE).judge.replace(**changes)
+    table = read_tables(directory / RUN_FILE).get("judge")
+    judge = {**table, **changes} if isinstance(table, dict) else table
+    catalogue = host() if trust else Guarded(host(), directory)
+    return build_run({"judge": judge}, str(directory / RUN_FILE), catalogue).judge
 
 
 def versions() -> dict[str, str]:

@@ -193,11 +193,15 @@ class JudgeRewardModel(Value):
         return reward_function(self, framework, unscored=unscored, **options)
 
     @classmethod
-    def load(cls, directory: str | Path, **changes: Any) -> JudgeRewardModel:
-        """Open a directory that `save` or a training run wrote; `changes` replace fields."""
+    def load(cls, directory: str | Path, trust: bool = False, **changes: Any) -> JudgeRewardModel:
+        """Open a directory that `save` or a training run wrote; `changes` replace fields.
+
+        Without `trust`, raises ConfigError for a run file that would have things sent or fetched,
+        written outside of the directory, or run: it may be a stranger's.
+        """
         from j1sdk.config import load_judge
 
-        return load_judge(Path(directory), **changes)
+        return load_judge(Path(directory), trust, **changes)
 
     def save(self, directory: str | Path) -> None:
         """Write weights, tokenizer and run file, so that `load` opens the directory."""

@@ -123,12 +123,12 @@ def run_phase(
 
 def finished(phase: Phase) -> list[dict[str, Any]] | None:
     """The log of a phase that has left its judge; raises ConfigError if another phase left it."""
-    from j1sdk.config import RUN_FILE, open_run
+    from j1sdk.config import RUN_FILE, read_run
     from j1sdk.training.session import LOG_FILE
 
     if not (phase.out / JUDGE / RUN_FILE).is_file():
         return None
-    if open_run(phase.out / JUDGE).train != phase.trainer:
+    if read_run(phase.out / JUDGE / RUN_FILE).train != phase.trainer:
         raise ConfigError(f"{phase.out} was trained with other options: use another --out")
     log: list[dict[str, Any]] = json.loads((phase.out / LOG_FILE).read_text(encoding="utf-8"))
     return log
