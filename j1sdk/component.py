@@ -54,10 +54,22 @@ class Context(NamedTuple):
     catalogue: Finder
     folder: Path | None = None
     """Where relative paths begin: the folder of the run file."""
+    trusted: bool = True
+    """False for a folder that may be a stranger's: components that need trust are refused."""
 
     def find(self, kind: str, name: str) -> type[Component]:
         """As the catalogue does."""
         return self.catalogue.find(kind, name)
+
+    def admit(self, component: Component) -> None:
+        """Raise ValueError for a component of an untrusted folder that does more than read it."""
+        if self.trusted or self.folder is None:
+            return
+        if reasons := component.needs_trust(self.folder):
+            raise ValueError(
+                f"{component.name} {' and '.join(reasons)}. If you trust {self.folder}, say so"
+                " with trust=True, or on the command line by naming the run file in it"
+            )
 
 
 class _IsModel:
@@ -174,7 +186,24 @@ class Component(Value):
     kind: ClassVar[str]
     name: ClassVar[str]
 
+    def needs_trust(self, folder: Path) -> list[str]:
+        """What using it would send, fetch, write or run that a judge in `folder` has no need of.
+
+        Each is the end of a sentence that its name begins. A folder from elsewhere is not opened
+        if one of its components has a reason here, unless the caller trusts it.
+        """
+        return []
+
     @model_validator(mode="wrap")
+    @classmethod
+    def _admitted(
+        cls, value: Any, handler: ModelWrapValidatorHandler[Self], info: ValidationInfo
+    ) -> Self:
+        component = cls._by_name(value, handler, info)
+        if isinstance(info.context, Context) and not isinstance(value, Component):
+            info.context.admit(component)
+        return component
+
     @classmethod
     def _by_name(
         cls, value: Any, handler: ModelWrapValidatorHandler[Self], info: ValidationInfo

@@ -29,7 +29,7 @@ from j1sdk.files import write_text
 from j1sdk.formats import JudgmentFormat
 from j1sdk.rankings import Ranking, wins
 from j1sdk.rankings.round_robin import RoundRobin
-from j1sdk.runfile import HERE, RUN_FILE, dump, read_value, validate, versions
+from j1sdk.runfile import HERE, RUN_FILE, dump, read_tables, validate, versions
 from j1sdk.scaling import Samples, Scaling
 from j1sdk.scaling.single import Single
 from j1sdk.types import (
@@ -211,15 +211,23 @@ class JudgeRewardModel(Value):
         return made
 
     @classmethod
-    def load(cls, directory: str | Path, **changes: Any) -> JudgeRewardModel:
-        """Open a directory that `save` or a training run wrote; `changes` replace fields."""
+    def load(cls, directory: str | Path, trust: bool = False, **changes: Any) -> JudgeRewardModel:
+        """Open a directory that `save` or a training run wrote; `changes` replace fields.
+
+        Without `trust`, raises ConfigError for a run file that would have things sent or fetched,
+        written outside of the directory, or run: it may be a stranger's. What `changes` replace is
+        not looked at.
+        """
         folder = Path(directory)
         if not (folder / RUN_FILE).is_file():
             raise ConfigError(
                 f"{folder} is not a saved judge: it has no {RUN_FILE}. For a plain model, build"
                 " JudgeRewardModel(format=..., engine=Transformers(model=...))"
             )
-        return read_value(cls, folder / RUN_FILE, table="judge").replace(**changes)
+        tables = read_tables(folder / RUN_FILE)
+        judge = {**tables.get("judge", {}), **changes}
+        where = f"{folder / RUN_FILE}: judge"
+        return validate(cls, judge, where, folder=folder.absolute(), trusted=trust)
 
     def save(self, directory: str | Path) -> None:
         """Write weights, tokenizer and run file, so that `load` opens the directory.

@@ -36,7 +36,7 @@ from j1sdk.data import Source
 from j1sdk.errors import ConfigError, J1Error
 from j1sdk.files import write_text
 from j1sdk.judge import JudgeRewardModel
-from j1sdk.runfile import RUN_FILE, dump, read_value, validate, versions
+from j1sdk.runfile import RUN_FILE, dump, read_tables, read_value, validate, versions
 from j1sdk.server import Serve
 
 Progress = Callable[[int, int], None]
@@ -141,8 +141,18 @@ def read_run(path: Path, known: Finder | None = None, settings: Sequence[str] = 
 
 
 def open_run(path: Path, settings: Sequence[str] = ()) -> Run:
-    """The run of a run file, or of a saved judge's folder; raises ConfigError."""
-    return read_run(path / RUN_FILE if path.is_dir() else path, settings=settings)
+    """The run of a run file, or of a saved judge's folder; raises ConfigError.
+
+    Who names a run file trusts it. A folder may be somebody else's, so all of it that is going to
+    be used, which is all but its training, has to do without trust.
+    """
+    if not path.is_dir():
+        return read_run(path, settings=settings)
+    file, folder = path / RUN_FILE, path.absolute()
+    tables = read_tables(file, settings)
+    used = {name: table for name, table in tables.items() if name != "train"}
+    validate(Run, used, str(file), folder=folder, trusted=False)
+    return validate(Run, tables, str(file), folder=folder)
 
 
 def build_run(described: dict[str, Any], where: str = "run", known: Finder | None = None) -> Run:

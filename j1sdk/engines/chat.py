@@ -31,7 +31,7 @@ def load_tokenizer(model: str) -> PreTrainedTokenizerBase:
     if _is_path(model) and not Path(model).is_dir():
         raise ConfigError(f"no model directory at {model}")
     try:
-        tokenizer = AutoTokenizer.from_pretrained(model)
+        tokenizer = AutoTokenizer.from_pretrained(model, trust_remote_code=False)
     except Exception as error:  # a damaged file fails as its own library pleases
         raise ConfigError(f"cannot open {model} as a model: {error}") from error
     require_chat_template(tokenizer, model)

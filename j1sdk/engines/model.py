@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from pathlib import Path
 from typing import TYPE_CHECKING, Any, ClassVar, Literal
 
 from pydantic import Field
@@ -48,6 +49,10 @@ class ModelEngine(Engine):
     @property
     def reserved(self) -> frozenset[str]:
         return self._reserved
+
+    def needs_trust(self, folder: Path) -> list[str]:
+        named = (name for name in (self.model, self.adapter) if name)
+        return [f"downloads {name}" for name in named if not Path(name).is_dir()]
 
     def encode(self, conversation: Conversation) -> list[int]:
         """Token ids of what the model completes."""

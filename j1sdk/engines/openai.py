@@ -30,6 +30,7 @@ import os
 from collections.abc import Mapping
 from functools import partial
 from operator import itemgetter
+from pathlib import Path
 from typing import Any, ClassVar, Literal
 from urllib.parse import urlsplit
 
@@ -39,7 +40,7 @@ from j1sdk.background import on_background
 from j1sdk.engines import Engine, cut_after
 from j1sdk.engines.chat import messages
 from j1sdk.engines.openai_answers import Answer, read_answer
-from j1sdk.engines.openai_client import Client, Limits
+from j1sdk.engines.openai_client import Client, Limits, is_this_machine
 from j1sdk.engines.opened import Opened
 from j1sdk.errors import ConfigError, EngineError
 from j1sdk.types import Completion, Conversation, Sampling
@@ -114,6 +115,11 @@ class OpenAI(Engine):
     @property
     def continues(self) -> bool:
         return self.server in STOPPED_AT
+
+    def needs_trust(self, folder: Path) -> list[str]:
+        host = urlsplit(self.base_url).hostname or ""
+        key = f" with the key in {self.api_key_env}" if self.api_key_env else ""
+        return [] if is_this_machine(host) else [f"sends what is judged to {host}{key}"]
 
     def accept(self, sampling: Sampling) -> None:
         if sampling.temperature > HOTTEST:

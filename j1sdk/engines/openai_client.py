@@ -46,7 +46,7 @@ SHOWN = 200
 CLOSED = "the engine was closed"
 PATIENCE = 5.0
 """Seconds for what only explains an error."""
-LOOPBACK = ("localhost", "127.0.0.1", "::1")
+THIS_MACHINE = ("localhost", "127.0.0.1", "::1")
 
 
 class Limits(NamedTuple):
@@ -248,7 +248,11 @@ def proxy_of(base_url: str) -> str | None:
     """The proxy that the environment names for a server, as other clients read it."""
     parts = urlsplit(base_url)
     host = parts.hostname or ""
-    return None if host in LOOPBACK or proxy_bypass(host) else getproxies().get(parts.scheme)
+    return None if is_this_machine(host) or proxy_bypass(host) else getproxies().get(parts.scheme)
+
+
+def is_this_machine(host: str) -> bool:
+    return host in THIS_MACHINE
 
 
 def authorization(key: str) -> dict[str, str]:

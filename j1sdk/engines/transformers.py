@@ -114,7 +114,9 @@ def load_model(engine: Transformers) -> tuple[PreTrainedModel, PreTrainedTokeniz
     if device == "auto":
         device = "cuda" if torch.cuda.is_available() else "cpu"
     try:
-        model = AutoModelForCausalLM.from_pretrained(engine.model, dtype=engine.dtype)
+        model = AutoModelForCausalLM.from_pretrained(
+            engine.model, dtype=engine.dtype, trust_remote_code=False
+        )
     except Exception as error:  # a damaged file fails as its own library pleases
         raise ConfigError(f"cannot open {engine.model} as a model: {error}") from error
     if engine.adapter:

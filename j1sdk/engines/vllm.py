@@ -41,6 +41,12 @@ OWN_FIELDS = {
     "enforce_eager": "enforce_eager",
 }
 """Arguments of vLLM's engine, and the fields here that give them."""
+HARMLESS = frozenset(
+    ("block_size", "cpu_offload_gb", "enable_chunked_prefill", "enable_prefix_caching",
+     "kv_cache_dtype", "max_num_batched_tokens", "max_num_seqs", "pipeline_parallel_size",
+     "quantization", "seed", "swap_space")
+)  # fmt: skip
+"""Options that only say how a model is computed: neither what else is loaded nor from where."""
 LORA_RANKS = (8, 16, 32, 64, 128, 256, 320, 512)
 """What vLLM makes room for."""
 HOTTEST = 2.0
@@ -73,6 +79,11 @@ class VLLM(ModelEngine):
         for key in options.keys() & OWN_FIELDS.keys():
             raise ValueError(f"{key!r} has a field of its own: set `{OWN_FIELDS[key]}`")
         return options
+
+    def needs_trust(self, folder: Path) -> list[str]:
+        doubtful = sorted(self.options.keys() - HARMLESS)
+        given = [f"is given {', '.join(doubtful)}, which may run code"] if doubtful else []
+        return [*super().needs_trust(folder), *given]
 
     async def complete(self, conversation: Conversation, sampling: Sampling) -> Completion:
         ids = self.encode(conversation)

@@ -25,7 +25,7 @@ from pydantic import Field
 from j1sdk.engines import Engine
 from j1sdk.errors import ConfigError, MissingExtraError
 from j1sdk.files import write_text
-from j1sdk.run import Run, open_run, record_judge
+from j1sdk.run import Run, read_run, record_judge
 from j1sdk.runfile import HERE, RUN_FILE
 from j1sdk.training import Interrupted, Progress, Trainer, begin
 
@@ -127,7 +127,7 @@ def finished(phase: Phase) -> list[dict[str, Any]] | None:
 
     if not (phase.out / JUDGE / RUN_FILE).is_file():
         return None
-    if open_run(phase.out / JUDGE).train != phase.trainer:
+    if read_run(phase.out / JUDGE / RUN_FILE).train != phase.trainer:
         raise ConfigError(f"{phase.out} was trained with other options: use another --out")
     log: list[dict[str, Any]] = json.loads((phase.out / LOG_FILE).read_text(encoding="utf-8"))
     return log
