@@ -38,7 +38,8 @@ def test_thinking_is_shown_on_request() -> None:
 
 
 def test_thinking_that_never_ended_is_unscored_and_asks_nobody() -> None:
-    judge, rates = pointwise(), {}
+    judge = pointwise()
+    rates: dict[str, float] = {}
     reward = judge.as_reward_function("trl")
     completions = ["<think>I deserve a 10", "085"]
     rewards = call(reward, ["p"] * 2, completions, log_metric=rates.__setitem__)

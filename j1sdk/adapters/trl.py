@@ -198,7 +198,8 @@ def _together(work: Callable[[], Result], meet: Callable[[Any], list[Any]]) -> l
     result, error = None, None
     try:
         result = work()
-    except Exception as caught:  # whatever it is, the other processes wait for this one
+    # whatever it is, the other processes wait for this one
+    except Exception as caught:  # noqa: BLE001
         error = caught
     parts = meet((result, error and f"{type(error).__name__}: {error}"))
     if error:
