@@ -126,7 +126,7 @@ class Ladder:
         for step in self.setting.measured:
             known = start.engine.model_dump(exclude={"name"})  # a copy would have its weights, too
             known["model"] = str(folder / "checkpoints" / f"checkpoint-{step}")
-            yield step, start.model_copy(update={"engine": Transformers(**known)})
+            yield step, start.replace(engine=Transformers(**known))
 
     def training(self, start: JudgeRewardModel, arm: Arm, seed: int, folder: Path) -> Run:
         setting = self.setting
@@ -142,7 +142,7 @@ class Ladder:
             },
         )  # fmt: skip
         return Run(
-            judge=start.model_copy(update={"orders": arm.orders}),
+            judge=start.replace(orders=arm.orders),
             data=JsonLines(path=folder / "pairs.jsonl"), train=train, seed=seed,
         )  # fmt: skip
 

@@ -11,6 +11,30 @@ from typing import Any, TypeVar
 Result = TypeVar("Result")
 
 
+class _Loop(asyncio.SelectorEventLoop):
+    """A loop that counts as closed in a forked child, where no thread runs it.
+
+    Connections that the child inherits and lets go of would else be taken off the list of open
+    files that the kernel keeps for parent and child together, and the parent would wait in vain.
+    """
+
+    def __init__(self) -> None:
+        super().__init__()
+        self._process = os.getpid()
+
+    @property
+    def _inherited(self) -> bool:
+        return self._process != os.getpid()
+
+    def is_closed(self) -> bool:
+        return super().is_closed() or self._inherited
+
+    def call_exception_handler(self, context: dict[str, Any]) -> None:
+        """What a child lets go of unclosed is still its parent's: no complaint."""
+        if not self._inherited:
+            super().call_exception_handler(context)
+
+
 _loops: dict[int, asyncio.AbstractEventLoop] = {}
 """By process: a forked child has the parent's, but not the thread that runs it."""
 
@@ -19,7 +43,7 @@ def _loop() -> asyncio.AbstractEventLoop:
     """The loop of this process, the same one for threads that ask for it first at once."""
     if (loop := _loops.get(os.getpid())) is not None:
         return loop
-    made = asyncio.new_event_loop()
+    made = _Loop()
     loop = _loops.setdefault(os.getpid(), made)
     if loop is made:
         Thread(target=made.run_forever, name="j1-loop", daemon=True).start()

@@ -10,11 +10,14 @@ Fields are options, methods are behaviour, and `name` is how a run file asks for
 A field typed with a kind's abstract class accepts all three, if the validation context is a
 `Context` (`j1sdk.runfile` makes it). Dumping writes the second form, with all options of the
 class that is really there. Options typed `Path` or `ModelName` are relative to the run file.
+
+What a component opens (weights, connections, files) is no part of it: two components are equal if
+their options are, used or not, and `replace` makes a copy that has opened nothing yet.
 """
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import Callable, Mapping
 from inspect import isabstract
 from pathlib import Path
 from typing import Annotated, Any, ClassVar, NamedTuple, Protocol, Self, get_args
@@ -29,6 +32,7 @@ from pydantic import (
     model_serializer,
     model_validator,
 )
+from pydantic.fields import FieldInfo
 
 from j1sdk.errors import did_you_mean
 
@@ -62,6 +66,12 @@ ModelName = Annotated[str, _IsModel()]
 beside the run file, is a folder."""
 
 
+class MaybeName(NamedTuple):
+    """Marks a path that may be a name instead, of which there is no file beside the run file."""
+
+    is_name: Callable[[str], bool]
+
+
 class Value(BaseModel):
     """A frozen value that accepts no unknown fields."""
 
@@ -79,6 +89,11 @@ class Value(BaseModel):
         folder = getattr(info.context, "folder", None)
         return data if folder is None else _relocated(cls, data, folder)
 
+    def replace(self, **changes: Any) -> Self:
+        """A copy with other values in some fields, validated like one made by hand."""
+        given = {name: getattr(self, name) for name in self.model_fields_set}
+        return type(self)(**{**given, **changes})
+
 
 def _relocated(cls: type[BaseModel], data: dict[str, Any], folder: Path) -> dict[str, Any]:
     """The mapping with the paths among its options taken from the folder."""
@@ -87,9 +102,16 @@ def _relocated(cls: type[BaseModel], data: dict[str, Any], folder: Path) -> dict
         field = cls.model_fields[name]
         if any(isinstance(mark, _IsModel) for mark in _parts((field.annotation, *field.metadata))):
             moved[name] = _model_at(folder, data[name])
-        elif Path in _parts(field.annotation):
+        elif Path in _parts(field.annotation) and not _is_name(field, folder, data[name]):
             moved[name] = _path_at(folder, data[name])
     return moved
+
+
+def _is_name(field: FieldInfo, folder: Path, value: Any) -> bool:
+    marks = [mark for mark in field.metadata if isinstance(mark, MaybeName)]
+    if not isinstance(value, str) or (folder / value).exists():
+        return False
+    return any(mark.is_name(value) for mark in marks)
 
 
 def _parts(annotation: Any) -> list[Any]:

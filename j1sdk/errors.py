@@ -5,6 +5,7 @@
     │   ├── MissingExtraError  a heavy dependency is not installed (also an ImportError)
     │   └── PluginError        a plugin is broken, or two plugins offer one name
     ├── DataError              a file or record is not what it should be (also a ValueError)
+    ├── StorageError           a file cannot be written, as on a full disk (also an OSError)
     ├── JudgmentError          this judgment has no score; never leaves the driver
     │   ├── Unparseable
     │   └── OutOfRange
@@ -48,6 +49,10 @@ class PluginError(ConfigError):
 
 class DataError(J1Error, ValueError):
     """A file or a record in it is not what it should be."""
+
+
+class StorageError(J1Error, OSError):
+    """A file cannot be written: the disk is full, or the folder is not ours."""
 
 
 class JudgmentError(J1Error):

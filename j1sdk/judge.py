@@ -204,8 +204,7 @@ class JudgeRewardModel(Value):
                 f"{folder} is not a saved judge: it has no {RUN_FILE}. For a plain model, build"
                 " JudgeRewardModel(format=..., engine=Transformers(model=...))"
             )
-        judge = read_value(cls, folder / RUN_FILE, table="judge")
-        return cls(**{**dict(judge), **changes})
+        return read_value(cls, folder / RUN_FILE, table="judge").replace(**changes)
 
     def save(self, directory: str | Path) -> None:
         """Write weights, tokenizer and run file, so that `load` opens the directory.
@@ -220,9 +219,9 @@ class JudgeRewardModel(Value):
         """Write weights and tokenizer; returns the judge as that folder's run file describes it."""
         folder.mkdir(parents=True, exist_ok=True)
         engine = self.engine.save(folder)
-        if getattr(engine, "model", None) == str(folder):
-            engine = engine.model_copy(update={"model": HERE})
-        return self.model_copy(update={"engine": engine})
+        if (local := engine.local) and local.model == str(folder):
+            engine = local.replace(model=HERE)
+        return self.replace(engine=engine)
 
     async def _judge_task(self, task: JudgmentTask) -> JudgeResult:
         judgments = await asyncio.gather(*map(self.present_async, self.presentations(task)))

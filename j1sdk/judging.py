@@ -2,117 +2,185 @@
 
 from __future__ import annotations
 
-import asyncio
-from collections.abc import Callable, Iterable, Sequence
+from collections import Counter
+from collections.abc import Callable, Iterable, Iterator, Sequence
+from dataclasses import dataclass
+from itertools import islice
 from pathlib import Path
 
 from j1sdk.background import run
-from j1sdk.data.recorded import JUDGMENTS_FILE, Key, read_judgments
-from j1sdk.deliberation import question
-from j1sdk.errors import ConfigError
+from j1sdk.data import Source
+from j1sdk.errors import ConfigError, EngineError
 from j1sdk.evaluation.benchmarks import Benchmark
 from j1sdk.evaluation.evaluations import Evaluated, evaluate_to_folder
 from j1sdk.evaluation.metrics import Metrics, measure
-from j1sdk.evaluation.readings import reread
-from j1sdk.evaluation.records import records_of
-from j1sdk.files import append_lines, write_text
+from j1sdk.evaluation.readings import Reader, reader
+from j1sdk.files import read_lines, write_text
 from j1sdk.judge import JudgeRewardModel, result_of
-from j1sdk.run import Run, dump_run
-from j1sdk.types import JudgeResult, Judgment, JudgmentTask, Presentation
+from j1sdk.judgments import JUDGMENTS_FILE, Key, key, line_of, parse_judgment, records_of
+from j1sdk.resuming import OTHER_JUDGE, check_same_task, judge_record
+from j1sdk.types import JudgeResult, JudgmentStatus, JudgmentTask, Presentation
+from j1sdk.workfolder import Log, claimed, spread
 
-METRICS_FILE, RECORD_FILE = "metrics.json", "run.toml"
-BATCH = 256
-"""Presentations judged before their judgments are written."""
+METRICS_FILE = "metrics.json"
+Progress = Callable[[int, int], None]
+
+
+@dataclass(frozen=True)
+class Tasks:
+    """The tasks of a source, read anew each time: not all of them need fit into memory."""
+
+    source: Source
+
+    def __iter__(self) -> Iterator[JudgmentTask]:
+        return islice(self.source.tasks(), self.source.limit)
+
+
+@dataclass(frozen=True)
+class Shown:
+    """What a judge is shown of each task, where that is anything. Gone through several times."""
+
+    tasks: Iterable[JudgmentTask]
+    present: Callable[[JudgmentTask], Sequence[Presentation]]
+
+    def __iter__(self) -> Iterator[tuple[JudgmentTask, Sequence[Presentation]]]:
+        for task in self.tasks:
+            if presented := self.present(task):
+                yield task, presented
+
+
+@dataclass(frozen=True)
+class Judged:
+    """The results in a folder that holds all judgments of what was shown, in that order."""
+
+    out: Path
+    shown: Shown
+    read: Reader = lambda result: result
+
+    def __iter__(self) -> Iterator[JudgeResult]:
+        lines = read_lines(self.out / JUDGMENTS_FILE)
+        for task, presented in self.shown:
+            judgments = [
+                parse_judgment(line, where) for where, line in islice(lines, len(presented))
+            ]
+            yield self.read(result_of(task, judgments))
 
 
 def judge_to_folder(
-    judge: JudgeRewardModel, tasks: Sequence[JudgmentTask], out: Path,
-    progress: Callable[[int, int], None] | None = None,
+    judge: JudgeRewardModel, tasks: Iterable[JudgmentTask], out: Path,
+    progress: Progress | None = None,
 ) -> Metrics:  # fmt: skip
-    """Judge the tasks, appending a line per judgment to `out`/judgments.jsonl; returns metrics.
+    """Judge the tasks, a line per judgment in `out`/judgments.jsonl; returns metrics.
 
-    Goes on from what is there. Raises ConfigError if that was made by another judge, DataError
-    if a line is not what this wrote.
+    Goes on from what is there, and asks again where the engine failed. `tasks` are gone through
+    several times, as a list can be, or `Tasks`. Raises ConfigError if the folder is another
+    judge's, another process's or of other data, DataError if a line is not what this wrote.
     """
-    shown = [(task, judge.presentations(task)) for task in tasks]
-    measured = measure(judge_shown(judge, shown, out, progress))
+    measured = measure(judge_shown(judge, Shown(tasks, judge.presentations), out, progress))
     write_text(out / METRICS_FILE, measured.model_dump_json(indent=2))
     return measured
 
 
 def judge_benchmark(
-    judge: JudgeRewardModel, benchmark: Benchmark, out: Path,
-    progress: Callable[[int, int], None] | None = None,
-) -> Evaluated:  # fmt: skip
+    judge: JudgeRewardModel, benchmark: Benchmark, out: Path, progress: Progress | None = None
+) -> Evaluated:
     """Judge a benchmark's tasks into `out` as `judge_to_folder` does, and evaluate the judgments.
 
     They are read strictly and leniently, where the format has both. Raises ConfigError too where
     the judge can be shown nothing of the benchmark.
     """
-    both, arity = judge.orders == "both", judge.format.arity
-    offered = [(task, benchmark.presentations(task, arity, both)) for task in benchmark.tasks()]
-    shown = [(task, presented) for task, presented in offered if presented]
-    if not shown:
-        raise ConfigError(f"{judge.format.name} can be asked nothing of {benchmark.name}")
-    results = judge_shown(judge, shown, out, progress)
-    sections, lenient = judge.format.sections, reread(judge.format, results, lenient=True)
-    strict = reread(judge.format, results, lenient=False) or results
+    both, format = judge.orders == "both", judge.format
+    shown = Shown(benchmark.tasks(), lambda task: benchmark.presentations(task, format.arity, both))
+    if not any(True for _ in shown):
+        raise ConfigError(f"{format.name} can be asked nothing of {benchmark.name}")
+    judged = judge_shown(judge, shown, out, progress)
+    strict = lenient = None
+    if not any(one.samples for result in judged for one in result.judgments):
+        strict, lenient = (reader(format, lenient=loose) for loose in (False, True))
+    as_judged = Judged(out, shown, strict) if strict else judged
     return evaluate_to_folder(
         benchmark,
-        records_of(strict, sections),
+        records_of(as_judged, format.sections),
         out,
-        None if lenient is None else records_of(lenient, sections),
+        records_of(Judged(out, shown, lenient), format.sections) if lenient else None,
     )
 
 
 def judge_shown(
-    judge: JudgeRewardModel, shown: Sequence[tuple[JudgmentTask, Sequence[Presentation]]],
-    out: Path, progress: Callable[[int, int], None] | None = None,
-) -> list[JudgeResult]:  # fmt: skip
+    judge: JudgeRewardModel, shown: Shown, out: Path, progress: Progress | None = None
+) -> Judged:
     """Judge what is shown of each task, less what `out` has; raises as `judge_to_folder` does."""
-    claim(out, judge)
-    by_task = [presented for _, presented in shown]
-    done = read_judgments(out / JUDGMENTS_FILE)
-    waiting = [one for presented in by_task for one in presented if key(one) not in done]
-    check_same_tasks(judge, by_task, done, out)
-    finished, total = sum(map(len, by_task)) - len(waiting), sum(map(len, by_task))
-    for start in range(0, len(waiting), BATCH):
-        made = run(_judge_all(judge, waiting[start : start + BATCH]))
-        lines = (judgment.model_dump_json() for judgment in made)
-        append_lines(out / JUDGMENTS_FILE, lines, sync=True)
-        done |= {(judgment.task_id, judgment.order): judgment for judgment in made}
-        finished += len(made)
-        if progress:
-            progress(finished, total)
-    return [result_of(task, [done[key(one)] for one in presented]) for task, presented in shown]
+    with claimed(out, judge_record(judge), OTHER_JUDGE), Log(out / JUDGMENTS_FILE, _done) as log:
+        total, done = survey(judge, shown, log)
+
+        async def work(one: Presentation) -> None:
+            nonlocal done
+            judgment = await judge.present_async(one)
+            log.append(key(one), line_of(judgment, one.task, judge.format.sections))
+            done += 1
+            if progress:
+                progress(done, total)
+
+        run(spread((one for one in presentations(shown) if key(one) not in log), work))
+        log.settle(settled(judge, shown, log))
+    return Judged(out, shown)
 
 
-def check_same_tasks(
-    judge: JudgeRewardModel, by_task: Sequence[Sequence[Presentation]], done: dict[Key, Judgment],
-    out: Path,
-) -> None:  # fmt: skip
-    """Raise ConfigError where a task of that id was judged with other content."""
-    for shown in (one for presented in by_task for one in presented if key(one) in done):
-        asked = question(judge.format, shown, judge.engine.reserved)
-        if done[key(shown)].transcript[: len(asked)] != asked:
-            raise ConfigError(
-                f"{out} holds judgments of other data: task {shown.task.id!r} has another content"
-                " there. Use another --out"
-            )
+def presentations(shown: Shown) -> Iterator[Presentation]:
+    """All that is shown, of one task after another."""
+    return (one for _, presented in shown for one in presented)
 
 
-def key(shown: Presentation) -> Key:
-    """What names a presentation, and its judgment, in a file."""
-    return shown.task.id, shown.order
+def _done(line: bytes, where: str) -> Key | None:
+    """What a line is of; None for a judgment that the engine failed on."""
+    judgment = parse_judgment(line, where)
+    failed = judgment.status is JudgmentStatus.ENGINE_ERROR
+    return None if failed else (judgment.task_id, judgment.order)
 
 
-async def _judge_all(judge: JudgeRewardModel, shown: Iterable[Presentation]) -> list[Judgment]:
-    return list(await asyncio.gather(*map(judge.present_async, shown)))
+def survey(judge: JudgeRewardModel, shown: Shown, log: Log[Key]) -> tuple[int, int]:
+    """How many judgments there are to be, and how many there are.
+
+    Raises ConfigError where a task of that id was judged with other content.
+    """
+    total = done = 0
+    for _, presented in shown:
+        seen: set[int] = set()
+        for one in presented:
+            total += 1
+            if key(one) not in log:
+                continue
+            done += 1
+            if not seen.issuperset(one.order):
+                seen.update(one.order)
+                check_same_task(judge, one, parse_judgment(log[key(one)], str(log.path)), log.path)
+    return total, done
 
 
-def claim(out: Path, judge: JudgeRewardModel) -> None:
-    """Make the folder and record the judge; raises ConfigError if it records another."""
-    record, described = out / RECORD_FILE, dump_run(Run(judge=judge))
-    if record.exists() and record.read_text(encoding="utf-8") != described:
-        raise ConfigError(f"{out} holds judgments of another judge ({record}): another --out")
-    write_text(record, described)
+def settled(judge: JudgeRewardModel, shown: Shown, log: Log[Key]) -> Iterator[tuple[Key, str]]:
+    """The lines of all that is shown, in its order, with the gold labels of today."""
+    for one in presentations(shown):
+        judgment = parse_judgment(log[key(one)], str(log.path))
+        yield key(one), line_of(judgment, one.task, judge.format.sections)
+
+
+def engine_failures(statuses: dict[str, int], out: Path) -> str:
+    """How many judgments the engine failed on, and the commonest reason; empty for none.
+
+    Raises EngineError where it failed on all.
+    """
+    failed, total = statuses[JudgmentStatus.ENGINE_ERROR.value], sum(statuses.values())
+    if not failed:
+        return ""
+    reasons: Counter[str] = Counter()
+    for where, line in read_lines(out / JUDGMENTS_FILE):
+        judgment = parse_judgment(line, where)
+        reasons.update([judgment.detail] if judgment.status is JudgmentStatus.ENGINE_ERROR else [])
+    ((reason, _),) = reasons.most_common(1)
+    told = (
+        f"the engine failed on {failed:,} of {total:,} judgments, most often with: {reason}\n"
+        "The same command asks for these again"
+    )
+    if failed == total:
+        raise EngineError(f"nothing could be judged: {told}")
+    return told

@@ -160,5 +160,5 @@ def save_judge(judge: JudgeRewardModel, folder: Path, run: Run) -> None:
 
 def record_judge(saved: JudgeRewardModel, folder: Path, run: Run) -> None:
     """Write the run file of a folder that holds the judge's model."""
-    record = run.model_copy(update={"judge": saved, "made_with": versions()})
+    record = run.replace(judge=saved, made_with=versions())
     write_text(folder / RUN_FILE, dump(record))

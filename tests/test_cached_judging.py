@@ -2,13 +2,10 @@
 
 from __future__ import annotations
 
-import os
 import shutil
-import signal
 import sqlite3
 import subprocess
 import sys
-import time
 from collections import Counter
 from contextlib import closing
 from itertools import pairwise
@@ -17,8 +14,8 @@ from typing import Any
 
 import pytest
 from asking import ask
+from killing import asked, finish, kill_at, make_home, start
 
-import j1sdk
 from j1sdk import (
     Cached,
     Completion,
@@ -32,94 +29,20 @@ from j1sdk import (
     Transformers,
 )
 from j1sdk.background import run
-from j1sdk.data.recorded import JUDGMENTS_FILE
 from j1sdk.judging import METRICS_FILE
+from j1sdk.judgments import JUDGMENTS_FILE
 from j1sdk.run import dump_run, read_run
 from j1sdk.scaling.meta_judge import MetaJudge
 
-PLUGIN = '''
-import asyncio, json
-from pathlib import Path
-
-from pydantic import PrivateAttr
-
-from j1sdk import Completion, Engine, PairwiseVerdict, hookimpl
-
-
-class Counting(Engine):
-    """Works at four questions at a time; each that it begins with is a line in a file."""
-
-    name = "counting"
-    incidental = frozenset({"path"})
-    path: Path
-    _desk: asyncio.Semaphore = PrivateAttr(default_factory=lambda: asyncio.Semaphore(4))
-
-    async def complete(self, conversation, sampling):
-        text = conversation[-1].content
-        async with self._desk:
-            with self.path.open("a") as file:
-                file.write(json.dumps(text) + "\\n")
-            await asyncio.sleep(0.02)
-        right_first = text.index("right") < text.index("wrong")
-        return Completion(text=PairwiseVerdict().write((1.0, 0.0) if right_first else (0.0, 1.0)))
-
-
-@hookimpl
-def engines():
-    return [Counting]
-'''
-RUN = """
-[judge]
-format = "pairwise-verdict"
-
-[judge.engine]
-name = "cached"
-path = "{cache}"
-engine = {{ name = "counting", path = "{asked}" }}
-"""
-J1 = str(Path(sys.executable).with_name("j1"))
 TASKS = 120
 NEEDED = 2 * TASKS
-"""Fewer than `judging.BATCH`: before the last of them nothing is in the judgments' file."""
 
 
 @pytest.fixture
 def home(tmp_path: Path) -> Path:
     """A folder with a plugin, its distribution and the data."""
-    (tmp_path / "counting_plugin.py").write_text(PLUGIN, encoding="utf-8")
-    info = tmp_path / "j1_counting-1.0.dist-info"
-    info.mkdir()
-    (info / "METADATA").write_text("Metadata-Version: 2.1\nName: j1-counting\nVersion: 1.0\n")
-    (info / "entry_points.txt").write_text("[j1sdk]\ncounting = counting_plugin\n")
-    tasks = [
-        JudgmentTask.from_pair(f"Question {n}?", f"right {n}", f"wrong {n}", id=f"pair-{n}")
-        for n in range(TASKS)
-    ]
-    text = "".join(f"{task.model_dump_json()}\n" for task in tasks)
-    (tmp_path / "pairs.jsonl").write_text(text, encoding="utf-8")
+    make_home(tmp_path, TASKS)
     return tmp_path
-
-
-def start(home: Path, name: str, out: str | None = None) -> subprocess.Popen[str]:
-    """`j1 judge` with a run file, a cache, a count and an output folder of that name."""
-    text = RUN.format(cache=f"{name}.sqlite", asked=f"{name}.asked")
-    (home / f"{name}.toml").write_text(text, encoding="utf-8")
-    path = os.pathsep.join([str(home), str(Path(j1sdk.__file__).parents[1])])
-    return subprocess.Popen(
-        [J1, "judge", f"{name}.toml", "--data", "pairs.jsonl", "--out", out or name],
-        cwd=home, env={**os.environ, "PYTHONPATH": path}, text=True,
-        stdout=subprocess.DEVNULL, stderr=subprocess.PIPE,
-    )  # fmt: skip
-
-
-def finish(process: subprocess.Popen[str]) -> None:
-    errors = process.communicate(timeout=300)[1]
-    assert process.returncode == 0, errors
-
-
-def asked(home: Path, name: str) -> list[str]:
-    path = home / f"{name}.asked"
-    return path.read_text(encoding="utf-8").splitlines() if path.exists() else []
 
 
 def stored(home: Path, name: str) -> int:
@@ -128,23 +51,12 @@ def stored(home: Path, name: str) -> int:
     return int(count)
 
 
-def kill_at(home: Path, name: str, count: int) -> None:
-    """Judge until so many questions were asked, then `kill -9`."""
-    with start(home, name) as process:
-        while len(asked(home, name)) < count:
-            assert process.poll() is None, process.stderr and process.stderr.read()
-            time.sleep(0.002)
-        process.kill()
-    assert process.returncode == -signal.SIGKILL
-    assert not (home / name / JUDGMENTS_FILE).exists(), "killed in the middle of a batch"
-
-
 def test_after_kill_9_nothing_is_lost_and_nothing_paid_twice(home: Path) -> None:
     finish(start(home, "whole"))
     assert (len(asked(home, "whole")), stored(home, "whole")) == (NEEDED, NEEDED)
     seen = [(0, 0)]
     for count in (NEEDED // 4, NEEDED // 2):
-        kill_at(home, "killed", count)
+        kill_at(start(home, "killed"), home, "killed", count)
         seen.append((len(asked(home, "killed")), stored(home, "killed")))
     finish(start(home, "killed"))
     seen.append((len(asked(home, "killed")), stored(home, "killed")))
@@ -183,15 +95,13 @@ def said(text):
     return run(cached.complete((Message(role="user", content=text),), Sampling())).text
 
 assert said("before") == "beforebefore"
-parent = os.getpid()
 if child := os.fork():
     assert os.waitpid(child, 0)[1] == 0
     assert said("child") == "childchild" and (cached.hits, cached.misses) == (1, 1)
     assert said("after") == "afterafter"
 else:
     assert [said("before"), said("child")] == ["beforebefore", "childchild"]
-    assert (cached.hits, cached.misses) == (1, 2)
-    assert [process for process, _ in cached._files] == [parent, os.getpid()]
+    assert (cached.hits, cached.misses) == (1, 1), "what the child found and asked"
 run(cached.close())
 """
 
@@ -267,7 +177,7 @@ def test_models_deep_inside_and_adapters_count_too(tmp_path: Path) -> None:
     panel = Panel(engines=(Scripted(answers=("a",)), named))
 
     def key() -> bytes:
-        return Cached(engine=panel, path=tmp_path / "c")._key(ask("hi"), Sampling())
+        return Cached(engine=panel, path=tmp_path / "c")._store.key(ask("hi"), Sampling())
 
     keys = {key(), key()}
     for folder in folders:

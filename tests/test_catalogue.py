@@ -208,7 +208,10 @@ BROKEN = {
         hook("None"),
         "hook 'rankings' must return a list of classes, or .*, not NoneType",
     ),
-    "hook returns a class": (hook("Coin"), "must return a list of classes, or .*, not ModelMetaclass"),
+    "hook returns a class": (
+        hook("Coin"),
+        "must return a list of classes.*, not ModelMeta",
+    ),
     "hook returns a text": (hook("'coin'"), "must return a list of classes, or .*, not str"),
     "hook returns a mapping": (
         hook("{'coin': Coin}"),

@@ -18,7 +18,7 @@ from j1sdk.catalogue import catalogue
 from j1sdk.cli import j1
 from j1sdk.evaluation.bootstrap import REPLICATES
 from j1sdk.evaluation.evaluations import Evaluated
-from j1sdk.evaluation.records import Record
+from j1sdk.judgments import Record
 
 ROOT = Path(__file__).parents[1]
 PAGE = (ROOT / "docs" / "evaluation.md").read_text(encoding="utf-8")

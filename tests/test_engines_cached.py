@@ -148,7 +148,7 @@ def test_a_judge_that_draws_without_a_seed_is_refused(slow: Cached) -> None:
         slow.accept(UNSEEDED)
     with pytest.raises(ValidationError, match=r"set sampling\.seed"):
         JudgeRewardModel(format=PairwiseVerdict(), engine=slow, sampling=UNSEEDED)
-    seeded = UNSEEDED.model_copy(update={"seed": 0})
+    seeded = UNSEEDED.replace(seed=0)
     assert JudgeRewardModel(format=PairwiseVerdict(), engine=slow, sampling=seeded)
 
 
@@ -290,8 +290,8 @@ incidental = st.tuples(st.integers(1, 3), st.sampled_from(("auto", "cpu")), st.s
 def key(question: tuple[Engine, Conversation, Sampling], told: tuple[int, str, str]) -> bytes:
     engine, (batch_size, device, path) = question[0], told
     if isinstance(engine, Transformers):
-        engine = engine.model_copy(update={"batch_size": batch_size, "device": device})
-    return Cached(engine=engine, path=Path(path))._key(*question[1:])
+        engine = engine.replace(batch_size=batch_size, device=device)
+    return Cached(engine=engine, path=Path(path))._store.key(*question[1:])
 
 
 @settings(max_examples=300, deadline=None)
@@ -309,7 +309,7 @@ def test_a_copy_with_another_engine_has_keys_of_its_own(path: Path, changed: Any
     first = Cached(engine=Scripted(answers=("a",)), path=path)
     assert completed(first).text == "a"
     update = {"engine": Scripted(answers=("b",)), **{name: path.with_name("2") for name in changed}}
-    other = first.model_copy(update=update)
+    other = first.replace(**update)
     assert completed(other).text == "b"
     assert path.with_name("2").exists() == bool(changed)
     run(other.close())

@@ -221,7 +221,7 @@ from j1sdk.background import run
 engine = OpenAI(model="judge", base_url={url!r})
 for _ in range(2):
     print(run(engine.complete((Message(role="user", content="hi"),), Sampling())).text)
-    engine = engine.model_copy(update={{"concurrency": 2}})
+    engine = engine.replace(concurrency=2)
 """
 
 

@@ -24,7 +24,8 @@ from j1sdk.evaluation.credits import (
     pair_credits,
 )
 from j1sdk.evaluation.metrics import measure
-from j1sdk.evaluation.records import Record, results_of
+from j1sdk.evaluation.records import results_of
+from j1sdk.judgments import Record
 
 NAMES = (STRICT, HALF, DECIDED, CONSISTENT, SUM_RULE)
 

@@ -12,12 +12,12 @@ from recorded import A_WINS, B_WINS, both, rated, record
 from j1sdk import JudgeRewardModel, JudgmentTask, PairwiseVerdict, Scripted
 from j1sdk.errors import DataError
 from j1sdk.evaluation.metrics import measure
-from j1sdk.evaluation.records import (
+from j1sdk.evaluation.records import results_of
+from j1sdk.judgments import (
     Record,
     golds_of,
     read_records,
     records_of,
-    results_of,
     thought_length,
     write_records,
 )
@@ -30,7 +30,7 @@ LINE: dict[str, Any] = {
 def read(tmp_path: Path, *lines: object) -> list[Record]:
     path = tmp_path / "judgments.jsonl"
     path.write_text("".join(f"{json.dumps(line)}\n" for line in lines), encoding="utf-8")
-    return read_records(path)
+    return list(read_records(path))
 
 
 def test_a_line_is_one_judgment(tmp_path: Path) -> None:
@@ -60,7 +60,7 @@ def test_further_fields_are_read_or_left_alone(tmp_path: Path) -> None:
         ({"order": [0, 1, 2]}, "order: .* at most 2 items"),
         ({"order": [0, -1]}, "order.1: .* greater than or equal to 0"),
         ({"preferred": "0"}, "preferred"),
-        ({"id": ""}, "id: String should have at least 1 character"),
+        ({"id": ""}, "id: it is empty"),
         ({"id": None}, "id: Input should be a valid string"),
     ],
 )
@@ -82,7 +82,7 @@ def test_no_judgments_are_an_error(tmp_path: Path) -> None:
     with pytest.raises(DataError, match="holds no judgments"):
         read(tmp_path)
     with pytest.raises(DataError, match="cannot read"):
-        read_records(tmp_path / "absent.jsonl")
+        list(read_records(tmp_path / "absent.jsonl"))
 
 
 def test_judgments_of_one_subset_and_id_are_of_one_task() -> None:
@@ -116,9 +116,9 @@ def test_files_say_what_the_results_said(tmp_path: Path) -> None:
     answers = ["<think>so</think><answer>[[A]]</answer>", "no idea"]
     judge = JudgeRewardModel(format=PairwiseVerdict(), engine=Scripted(answers=tuple(answers)))
     results = judge.judge([JudgmentTask.from_pair("q", "x", "y", subset="s", id="1")])
-    lines = records_of(results, judge.format.sections)
+    lines = list(records_of(results, judge.format.sections))
     write_records(tmp_path / "r.jsonl", lines)
-    again = read_records(tmp_path / "r.jsonl")
+    again = list(read_records(tmp_path / "r.jsonl"))
     assert again == lines and [one.thought_length for one in lines] == [17, 7]
     assert results_of(again)[0].scores == results[0].scores
     assert measure(results_of(again)) == measure(results)

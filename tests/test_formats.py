@@ -76,6 +76,21 @@ UNREADABLE: list[tuple[JudgmentFormat, str]] = [
     (PAV, f"{THOUGHT}<answer>[[C]]</answer>"),
     (PAV, f"{THOUGHT}<answer>[[A]] or [[B]]</answer>"),
     (PAV, f"{THOUGHT}<answer>[[A]]</answer> wait </think>"),
+    (PAV, f"{THOUGHT}<answer>[[A]]</answer> No: <answer>[B]</answer>"),
+    (PAV, f"{THOUGHT}<answer>[[A]]</answer> No: <Answer>[[B]]</Answer>"),
+    (PAV, f"{THOUGHT}<answer>[[B]]</answer><ans\nwer>[[A]]</answer><answer>[[B]]</answer>"),
+    (PAV, f"{THOUGHT}<answer>[[A]]</answer> Wait, B is better."),
+    (PAV, f"{THOUGHT} <think>maybe <answer>[[A]]</answer>"),
+    (PAV, f"{THOUGHT} < THINK >maybe <answer>[[A]]</answer>"),
+    (
+        PairwiseVerdict(thinking="plan"),
+        "<think><plan></plan><execution></execution><answer>[[A]]</answer>",
+    ),
+    (POS, f"{THOUGHT}<score>4/5</score>"),
+    (Pointwise(high=1), f"{THOUGHT}<score>1/10</score>"),
+    (POS, f"{THOUGHT}<score>8</score> Wait, no: <score>about 3</score>"),
+    (POS, f"{THOUGHT}\uff1cscore\uff1e3\uff1c/score\uff1e<score>8</score>"),
+    (PAS, f"{THOUGHT}<score_A>4/5</score_A><score_B>1</score_B>"),
     (PAS, f"{THOUGHT}<score_A>7</score_A>"),
     (PAS, f"{THOUGHT}<score_A>7</score_A><score_B>x</score_B>"),
     (POS, f"{THOUGHT}<score>5</score><score>6</score>"),
@@ -126,7 +141,16 @@ def test_a_lenient_reading_takes_the_last_answer_anywhere(
     assert format.parse(text) == scores
 
 
-@pytest.mark.parametrize("text", ["A is better", "<answer>[[C]]</answer>", ""])
+@pytest.mark.parametrize(
+    "text",
+    [
+        "A is better",
+        "<answer>[[C]]</answer>",
+        "",
+        "[[A]], or rather [[C]]",
+        "<answer>[[A]]</answer> No: <answer>[B]</answer>",
+    ],
+)
 def test_a_lenient_reading_does_not_guess_either(text: str) -> None:
     assert status(PairwiseVerdict(lenient=True), text) == "unparseable"
 

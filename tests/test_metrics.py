@@ -14,7 +14,7 @@ from pydantic import ValidationError
 
 from j1sdk.errors import DataError, MissingExtraError
 from j1sdk.evaluation import metrics
-from j1sdk.evaluation.metrics import NO_SUBSET, Metrics, Rate, by_subset, measure, rate_of
+from j1sdk.evaluation.metrics import NO_SUBSET, Metrics, Rate, Share, by_subset, measure
 from j1sdk.judge import result_of
 from j1sdk.types import JudgeResult, Judgment, JudgmentStatus, JudgmentTask, Scores, Usage
 
@@ -324,8 +324,10 @@ def test_a_rate_lies_in_its_interval() -> None:
 
 
 def test_a_rate_of_nothing_is_none() -> None:
-    assert rate_of([]) is None
-    assert rate_of([[], []]) is None
+    share = Share()
+    assert share.rate is None
+    share.add([])
+    assert share.rate is None
 
 
 def test_metrics_are_plain_json() -> None:
@@ -445,7 +447,10 @@ def _preferred_is_lower(result: JudgeResult) -> bool:
 @settings(max_examples=100, deadline=None)
 def test_the_interval_agrees_with_the_textbook(successes: int, extra: int) -> None:
     trials = successes + extra
-    rate = rate_of([[place < successes] for place in range(trials)])
+    share = Share()
+    for place in range(trials):
+        share.add([place < successes])
+    rate = share.rate
     assert rate is not None
     low, high = wilson(successes, trials)
     assert (rate.low, rate.high) == pytest.approx((low, high), abs=1e-9)

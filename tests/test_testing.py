@@ -13,7 +13,7 @@ from typing import Any, ClassVar, Literal
 
 import pytest
 from j1sdk_quickstart.tasks import Arithmetic
-from pydantic import Field, field_serializer
+from pydantic import Field, PrivateAttr, field_serializer
 
 from j1sdk import (
     Completion,
@@ -425,6 +425,17 @@ class CutsTheStopString(Talker):
         return written
 
 
+class KeepsCount(Talker):
+    """Holds what it has opened among its own attributes."""
+
+    name = "keeps-count"
+    _number: list[int] = PrivateAttr(default_factory=list)
+
+    async def complete(self, conversation: Conversation, sampling: Sampling) -> Completion:
+        self._number.append(1)
+        return await super().complete(conversation, sampling)
+
+
 class NeverTheSame(Talker):
     name = "never-the-same"
 
@@ -728,6 +739,7 @@ BROKEN: list[Broken] = [
             (Rewriting(changes={"finish_reason": "stop"}), "does not say that it was cut"),
         ]
     ],
+    (EngineContract, KeepsCount(), "test_is_its_options_also_when_used", "keep what it opens"),
     (EngineContract, NeverTheSame(), "test_repeats_itself_with_a_seed", "'seed': 1"),
     (EngineContract, NeverTheSameWhenGreedy(), "test_repeats_itself_with_a_seed", "temperature"),
     (

@@ -23,11 +23,11 @@ from tiny_training import (
 )
 
 from j1sdk.data.jsonl import JsonLines
-from j1sdk.data.recorded import read_judgments
 from j1sdk.data.reflections import CONNECTIVE
 from j1sdk.engines.scripted import Scripted
 from j1sdk.errors import ConfigError, DataError
 from j1sdk.judge import JudgeRewardModel
+from j1sdk.judgments import read_judgments
 from j1sdk.run import Run, open_run
 from j1sdk.training import Interrupted
 from j1sdk.training.rejection import OnPolicyDpo, RejectionSft, sample

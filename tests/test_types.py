@@ -84,7 +84,8 @@ def test_a_given_id_is_kept() -> None:
             r"preferred is 0, but ratings say \(1.0, 2.0\)",
         ),
         ({"prompt": "p", "respones": ("r",)}, "did you mean 'responses'"),
-        ({"prompt": [{"role": "tool", "content": "x"}], "responses": ("r",)}, "role"),
+        ({"prompt": [{"role": "bot", "content": "x"}], "responses": ("r",)}, "role"),
+        ({"prompt": "p", "responses": ("r", "s"), "preferred": True}, "preferred"),
     ],
 )
 def test_a_task_that_cannot_be_judged_is_refused(fields: dict[str, Any], complaint: str) -> None:

@@ -18,7 +18,7 @@ from j1sdk.cli.console import (
 )
 from j1sdk.component import Component
 from j1sdk.errors import ConfigError, explain
-from j1sdk.evaluation.metrics import measure
+from j1sdk.evaluation.metrics import Metrics, measure
 
 if TYPE_CHECKING:
     from j1sdk.evaluation.benchmarks import Benchmark
@@ -45,7 +45,7 @@ if TYPE_CHECKING:
 @click.option("--limit", type=click.IntRange(1), help="Judge only the first so many tasks.")
 @click.option(
     "--out", type=click.Path(path_type=Path, file_okay=False),
-    help="Folder to write the benchmark's judgments, scores and report to.",
+    help="Folder to write judgments to, and a benchmark's scores and report.",
 )  # fmt: skip
 @click.option("--json", "as_json", is_flag=True, help="Print the metrics as JSON.")
 def evaluate(
@@ -61,13 +61,14 @@ def evaluate(
     the folders of several runs beside each other.
 
     Otherwise on --source or --data; without them the tasks are those of the run file's [data].
+    With --out the judgments are kept as they arrive, as `j1 judge` does.
     """
     quiet_libraries()
     if benchmark is None:
-        for name, given in (("--judgments", judgments), ("--out", out), ("--set", settings)):
+        for name, given in (("--judgments", judgments), ("--set", settings)):
             if given:
                 raise ConfigError(f"{name} goes with --benchmark NAME")
-        measure_tasks(judge, source, data, {"seed": seed, "limit": limit}, as_json)
+        measure_tasks(judge, source, data, {"seed": seed, "limit": limit}, as_json, out)
         return
     if source or seed is not None:
         raise ConfigError("--benchmark has its own tasks: leave out --source and --seed")
@@ -79,24 +80,41 @@ def evaluate(
         show(evaluated, str(judgments or judge))
     if out:
         messages.print(f"Written to {write_page(out)}", soft_wrap=True)
+    if judge and out:
+        show_failures(evaluated.strict.metrics, out)
 
 
 def measure_tasks(
     judge: Path | None, source: str | None, data: Path | None, options: dict[str, Any],
-    as_json: bool,
+    as_json: bool, out: Path | None,
 ) -> None:  # fmt: skip
-    """Judge tasks of one's own, and print the metrics."""
+    """Judge tasks of one's own, into `out` if that is given, and print the metrics."""
+    from j1sdk.judging import Tasks, judge_to_folder
     from j1sdk.run import open_run
 
     if judge is None:
         raise ConfigError("no JUDGE: give a run file, or a saved judge's folder")
     run = open_run(judge)
-    tasks = source_of(run.data, source, data, options).load()
-    measured = measure(run.judge.judge(tasks))
+    tasks = source_of(run.data, source, data, options)
+    if out:
+        with progress_bars() as start:
+            measured = judge_to_folder(run.judge, Tasks(tasks), out, start("Judging"))
+    else:
+        measured = measure(run.judge.judge(tasks.load()))
     if as_json:
         click.echo(measured.model_dump_json(indent=2))
     else:
         output.print(metrics_table(str(judge), {source or str(data or "its data"): measured}))
+    if out:
+        show_failures(measured, out)
+
+
+def show_failures(measured: Metrics, out: Path) -> None:
+    """Say how often the engine failed, and why; raises EngineError where that was always."""
+    from j1sdk.judging import engine_failures
+
+    if failures := engine_failures(measured.statuses, out):
+        messages.print(failures, soft_wrap=True)
 
 
 def evaluated_on(
@@ -104,8 +122,8 @@ def evaluated_on(
 ) -> Evaluated:
     """What a judge, or its recorded judgments, come to; raises ConfigError for both or neither."""
     from j1sdk.evaluation.evaluations import evaluate_readings, evaluate_to_folder
-    from j1sdk.evaluation.records import read_records
     from j1sdk.judging import judge_benchmark
+    from j1sdk.judgments import read_records
     from j1sdk.run import open_run
 
     if (judge is None) == (judgments is None):

@@ -7,7 +7,7 @@ from pathlib import Path
 import click
 
 from j1sdk.cli.console import messages, metrics_table, output, progress_bars, quiet_libraries
-from j1sdk.cli.evaluate import source_of
+from j1sdk.cli.evaluate import show_failures, source_of
 
 
 @click.command()
@@ -22,17 +22,19 @@ def judge(run_file: Path, data: Path | None, out: Path, limit: int | None) -> No
     """Judge every task of --data with the judge of RUN_FILE (or a saved judge's folder).
 
     Lines of --data hold {prompt, chosen, rejected} or {prompt, responses, preferred?}. Writes
-    judgments.jsonl and metrics.json. Interrupted, the same command goes on where it stopped.
+    judgments.jsonl and metrics.json. Interrupted, the same command goes on where it stopped, and
+    asks again where the engine failed.
     """
-    from j1sdk.judging import judge_to_folder
+    from j1sdk.judging import Tasks, judge_to_folder
     from j1sdk.run import open_run
 
     quiet_libraries()
     run = open_run(run_file)
     source = source_of(run.data, None, data, {"limit": limit})
     with progress_bars() as start:
-        measured = judge_to_folder(run.judge, source.load(), out, start("Judging"))
+        measured = judge_to_folder(run.judge, Tasks(source), out, start("Judging"))
     output.print(metrics_table(str(data or run_file), {run.judge.format.name: measured}))
     counts = ", ".join(f"{status} {count}" for status, count in measured.statuses.items() if count)
     output.print(f"Judgments: {counts}")
     messages.print(f"Written to {out / 'judgments.jsonl'}", soft_wrap=True)
+    show_failures(measured, out)

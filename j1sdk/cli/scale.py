@@ -81,7 +81,7 @@ def resampled(
         "temperature": sampling.temperature if temperature is None else temperature,
         "seed": (sampling.seed or 0) if seed is None else seed,
     }
-    return judge.model_copy(update={"sampling": sampling.model_copy(update=known)})
+    return judge.replace(sampling=sampling.replace(**known))
 
 
 def spending_table(spent: Sequence[Spending]) -> Table:

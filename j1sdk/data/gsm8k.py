@@ -14,7 +14,7 @@ from pathlib import Path
 from typing import Any, ClassVar
 
 from j1sdk.data import Source
-from j1sdk.data.jsonl import read_lines
+from j1sdk.data.containers import read_lines
 from j1sdk.errors import DataError
 from j1sdk.types import JudgmentTask
 

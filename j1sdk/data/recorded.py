@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import json
 from collections import defaultdict
 from collections.abc import Iterable, Sequence
 from pathlib import Path
@@ -10,12 +9,8 @@ from statistics import fmean
 from typing import NamedTuple
 
 from j1sdk.errors import DataError
-from j1sdk.files import read_lines
+from j1sdk.judgments import JUDGMENTS_FILE, Key, read_judgments
 from j1sdk.types import Judgment, JudgmentStatus, JudgmentTask, Presentation
-
-JUDGMENTS_FILE = "judgments.jsonl"
-Key = tuple[str, tuple[int, ...]]
-"""What names a presentation, and its judgment, in a file: task and order."""
 
 
 class Sampled(NamedTuple):
@@ -75,20 +70,6 @@ def _is_right(sample: Judgment, shown: Presentation, means: dict[int, float]) ->
         others = [mean for response, mean in means.items() if response != own]
         return bool(others) and score > max(others)
     return preferred in means and score < means[preferred]
-
-
-def read_judgments(path: Path) -> dict[Key, Judgment]:
-    """The judgments of a file; a last line cut short by a crash is removed from it."""
-    judgments = (parse_line(line, where) for where, line in read_lines(path))
-    return {(judgment.task_id, judgment.order): judgment for judgment in judgments}
-
-
-def parse_line(line: bytes, where: str) -> Judgment:
-    """One judgment; raises DataError saying where."""
-    try:
-        return Judgment.model_validate(json.loads(line))
-    except ValueError as error:
-        raise DataError(f"{where} is no judgment of ours: move the file away") from error
 
 
 def judgments_by_task(path: Path) -> dict[str, list[Judgment]]:

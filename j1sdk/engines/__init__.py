@@ -11,6 +11,9 @@ is its own affair. A conversation that ends with an assistant message is continu
 
 `complete` raises `EngineError` for anything that keeps the model from answering; the driver makes
 it a status. `reserved` are the strings the tokenizer takes for more than text.
+
+An engine is its options. What it opens is kept beside it (`j1sdk.engines.opened`): a used engine
+equals an unused one, pickles and copies like one, and works in a forked child.
 """
 
 from __future__ import annotations
@@ -18,11 +21,14 @@ from __future__ import annotations
 from abc import abstractmethod
 from collections.abc import Sequence
 from pathlib import Path
-from typing import Any, ClassVar
+from typing import TYPE_CHECKING, Any, ClassVar
 
 from j1sdk.component import Component
 from j1sdk.quoting import COMMON_SPECIAL_TOKENS
 from j1sdk.types import Completion, Conversation, Sampling
+
+if TYPE_CHECKING:
+    from j1sdk.engines.model import ModelEngine
 
 
 class Engine(Component):
@@ -50,6 +56,16 @@ class Engine(Component):
     def identity(self) -> dict[str, Any]:
         """The options that decide what is written, for caches."""
         return self.model_dump(mode="json", exclude=set(self.incidental))
+
+    @property
+    def local(self) -> ModelEngine | None:
+        """This engine, or the one it asks, if it opens a model on this machine; None if not."""
+        return None
+
+    @property
+    def label(self) -> str:
+        """What its model is called, for people to read; empty where there is no name."""
+        return ""
 
     def accept(self, sampling: Sampling) -> None:
         """Raise ConfigError for a sampling this engine cannot honour."""

@@ -12,8 +12,8 @@ and sampling. So judging that was killed goes on where it was, and processes may
 What comes out is the completion that went in, token counts included: a second run's results are
 those of the first, and what it really paid is `misses`. A sampling with a temperature and no seed
 has no one answer: a judge that draws so is refused, and `complete` does not cache it. Errors are
-not kept. An engine is known by its options alone, so do not put a cache in front of a model that is
-only in memory (`Transformers.around`).
+not kept. An engine is known by its options alone, so a model that is only in memory
+(`Transformers.around`) is refused.
 """
 
 from __future__ import annotations
@@ -23,17 +23,19 @@ import json
 import os
 from collections.abc import Iterator
 from pathlib import Path
-from typing import Any, ClassVar
-
-from pydantic import PrivateAttr
+from typing import TYPE_CHECKING, Any, ClassVar
 
 from j1sdk.background import on_background
 from j1sdk.engines import Engine
 from j1sdk.engines.cache_file import CacheFile
 from j1sdk.engines.chat import messages
+from j1sdk.engines.opened import Opened
 from j1sdk.errors import ConfigError
 from j1sdk.sharing import Sharing
 from j1sdk.types import Completion, Conversation, Sampling
+
+if TYPE_CHECKING:
+    from j1sdk.engines.model import ModelEngine
 
 BESIDE = (".toml", ".jsonl", ".md")
 """Files kept beside a model, such as judgments, that are no part of it."""
@@ -47,24 +49,21 @@ class Cached(Engine):
     name: ClassVar[str] = "cached"
     incidental: ClassVar[frozenset[str]] = frozenset({"path"})
     engine: Engine
+    """What is asked for that is not on disk."""
     path: Path
     """An SQLite file, made if need be."""
-    _files: dict[tuple[int, Path], CacheFile] = PrivateAttr(default_factory=dict)
-    """By process, as a connection does not survive a fork; used on the background loop alone."""
-    _shared: Sharing[tuple[int, bytes], Completion] | None = PrivateAttr(default=None)
-    _described: tuple[Engine, str] | None = PrivateAttr(default=None)
-    _hits: int = PrivateAttr(default=0)
-    _misses: int = PrivateAttr(default=0)
+    _store: ClassVar[Opened[Cached, _Store]] = Opened(lambda engine: _Store(engine.replace()))
+    """Used on the background loop alone."""
 
     @property
     def hits(self) -> int:
-        """Completions that were on disk, or that were being waited for already."""
-        return self._hits
+        """Completions that this object found on disk, or that were being waited for already."""
+        return self._store.hits
 
     @property
     def misses(self) -> int:
-        """Completions the other engine was asked for, but for those that are not cached."""
-        return self._misses
+        """Completions it asked the other engine for, but for those that are not cached."""
+        return self._store.misses
 
     @property
     def identity(self) -> dict[str, Any]:
@@ -72,12 +71,20 @@ class Cached(Engine):
 
     @property
     def reserved(self) -> frozenset[str]:
-        self._describe()
+        self._store.describe()  # what `reserved` opens are the files as they are now
         return self.engine.reserved
 
     @property
     def continues(self) -> bool:
         return self.engine.continues
+
+    @property
+    def local(self) -> ModelEngine | None:
+        return self.engine.local
+
+    @property
+    def label(self) -> str:
+        return self.engine.label
 
     def accept(self, sampling: Sampling) -> None:
         if not is_determined(sampling):
@@ -85,6 +92,7 @@ class Cached(Engine):
                 f"a completion at temperature {sampling.temperature:g} is never the same again, so"
                 " there is nothing to cache: set sampling.seed"
             )
+        _ = self.identity  # raises ConfigError where the engine cannot be told from others
         CacheFile(self.path).close()
         self.engine.accept(sampling)
 
@@ -94,60 +102,61 @@ class Cached(Engine):
 
     async def close(self) -> None:
         await self.engine.close()
-        await on_background(self._close_file())
+        await on_background(self._store.close())
 
     async def complete(self, conversation: Conversation, sampling: Sampling) -> Completion:
         if not is_determined(sampling):
             return await self.engine.complete(conversation, sampling)
-        return await on_background(self._recall(conversation, sampling))
+        return await on_background(self._store.complete(conversation, sampling))
 
-    async def _recall(self, conversation: Conversation, sampling: Sampling) -> Completion:
-        key = self._key(conversation, sampling)
-        if (known := self._file.get(key)) is not None:
+
+class _Store:
+    """A cache's file and counts in one process, and what is being asked."""
+
+    def __init__(self, engine: Cached) -> None:
+        self._engine = engine
+        self.hits, self.misses = 0, 0
+        self._sharing: Sharing[bytes, Completion] = Sharing(self._hit)
+        self._file: CacheFile | None = None
+        self._description: str | None = None
+
+    async def complete(self, conversation: Conversation, sampling: Sampling) -> Completion:
+        key = self.key(conversation, sampling)
+        if (stored := self._open().get(key)) is not None:
             self._hit()
-            return known
-        # by process: a fork has what its parent waits for, and nobody who brings it
-        here = os.getpid(), key
-        return await self._sharing.get(here, lambda: self._ask(key, conversation, sampling))
+            return stored
+        return await self._sharing.get(key, lambda: self._ask(key, conversation, sampling))
 
-    @property
-    def _sharing(self) -> Sharing[tuple[int, bytes], Completion]:
-        """Made when first asked: caches that were not asked yet are equal by their options."""
-        if self._shared is None:
-            self._shared = Sharing(self._hit)
-        return self._shared
-
-    def _hit(self) -> None:
-        self._hits += 1
-
-    async def _ask(self, key: bytes, conversation: Conversation, sampling: Sampling) -> Completion:
-        self._misses += 1
-        completion = await self.engine.complete(conversation, sampling)
-        self._file.put(key, completion)
-        return completion
-
-    def _key(self, conversation: Conversation, sampling: Sampling) -> bytes:
-        asked = [self._describe(), messages(conversation), sampling.model_dump()]
+    def key(self, conversation: Conversation, sampling: Sampling) -> bytes:
+        asked = [self.describe(), messages(conversation), sampling.model_dump()]
         return hashlib.sha256(json.dumps(asked, sort_keys=True).encode()).digest()
 
-    def _describe(self) -> str:
+    def describe(self) -> str:
         """The engine, with its files as they were before it was first used, and read them."""
-        if self._described is None or self._described[0] is not self.engine:
-            identity = self.engine.identity
-            described = [identity, sorted(model_files(identity, self.path))]
-            self._described = self.engine, json.dumps(described, sort_keys=True)
-        return self._described[1]
+        if self._description is None:
+            identity = self._engine.identity
+            described = [identity, sorted(model_files(identity, self._engine.path))]
+            self._description = json.dumps(described, sort_keys=True)
+        return self._description
 
-    @property
-    def _file(self) -> CacheFile:
-        here = os.getpid(), self.path
-        if here not in self._files:
-            self._files[here] = CacheFile(self.path)
-        return self._files[here]
-
-    async def _close_file(self) -> None:
-        if file := self._files.pop((os.getpid(), self.path), None):
+    async def close(self) -> None:
+        file, self._file = self._file, None
+        if file:
             file.close()
+
+    async def _ask(self, key: bytes, conversation: Conversation, sampling: Sampling) -> Completion:
+        self.misses += 1
+        completion = await self._engine.engine.complete(conversation, sampling)
+        self._open().put(key, completion)
+        return completion
+
+    def _hit(self) -> None:
+        self.hits += 1
+
+    def _open(self) -> CacheFile:
+        if self._file is None:
+            self._file = CacheFile(self._engine.path)
+        return self._file
 
 
 def is_determined(sampling: Sampling) -> bool:

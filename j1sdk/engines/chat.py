@@ -10,6 +10,7 @@ import os
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
+from j1sdk.engines.replies import parts, reply_form
 from j1sdk.errors import ConfigError, MissingExtraError
 from j1sdk.quoting import breakable
 from j1sdk.types import Conversation
@@ -70,13 +71,16 @@ def render_chat(
 
     A final assistant message goes behind the template's generation prompt as it is. The
     template's own continuation is not used: several drop or trim thinking they find there.
+    Raises ConfigError for a template that shows no messages.
     """
+    form = reply_form(tokenizer, template_options)
     unfinished = conversation[-1].role == "assistant"
-    asked = conversation[:-1] if unfinished else conversation
+    asked = messages(conversation[:-1] if unfinished else conversation)
     text = tokenizer.apply_chat_template(
-        messages(asked), tokenize=False, add_generation_prompt=True, **template_options
-    )
-    return str(text) + (conversation[-1].content if unfinished else "")
+        parts(asked) if form.in_parts else asked,
+        tokenize=False, add_generation_prompt=True, **template_options,
+    )  # fmt: skip
+    return str(text) + (form.unopened(conversation[-1].content) if unfinished else "")
 
 
 def encode_chat(

@@ -16,10 +16,12 @@ common is asked, and no more is relied on:
 | special tokens in the text, such as `</think>` | up to the server | kept |
 | top_k, min_p and penalties | up to the server | off, unless `body` sets them |
 
-A server that parses the thinking away (`reasoning_content`) gets it put back between `<think>` and
-`</think>`, as formats read it. A continued message goes through the model's chat template; where
-that changes thinking, as some do, vLLM is refused. The `vllm` engine goes around the template.
-Servers refuse a prompt that leaves no room for `max_new_tokens` in their context.
+A server that parses the thinking away (into `reasoning_content`, or into parts of the content) gets
+it put back between `<think>` and `</think>`, as formats read it. What servers call the end of an
+answer, and the errors they send with a status of 200, are read in `j1sdk.engines.openai_answers`. A
+continued message goes through the model's chat template; where that changes thinking, as some do,
+vLLM is refused. The `vllm` engine goes around the template. Servers refuse a prompt that leaves no
+room for `max_new_tokens` in their context.
 """
 
 from __future__ import annotations
@@ -27,15 +29,18 @@ from __future__ import annotations
 import os
 from collections.abc import Mapping
 from functools import partial
+from operator import itemgetter
 from typing import Any, ClassVar, Literal
 from urllib.parse import urlsplit
 
-from pydantic import Field, PrivateAttr, field_validator
+from pydantic import Field, field_validator
 
 from j1sdk.background import on_background
 from j1sdk.engines import Engine, cut_after
 from j1sdk.engines.chat import messages
+from j1sdk.engines.openai_answers import Answer, read_answer
 from j1sdk.engines.openai_client import Client, Limits
+from j1sdk.engines.opened import Opened
 from j1sdk.errors import ConfigError, EngineError
 from j1sdk.types import Completion, Conversation, Sampling
 
@@ -80,8 +85,8 @@ class OpenAI(Engine):
     """Seconds for a request with all its attempts, and for all of them if the server is silent."""
     retries: int = Field(default=12, ge=0)
     """Further attempts after timeouts, lost connections, 429 and 5xx: over some two minutes."""
-    _opened: tuple[OpenAI, int, Client] | None = PrivateAttr(default=None)
-    """By engine, as a changed copy takes this along, and by process: used on one loop alone."""
+    _client: ClassVar[Opened[OpenAI, Client]] = Opened(lambda engine: engine._connect())
+    """Used on the background loop alone."""
 
     @field_validator("base_url")
     @classmethod
@@ -101,6 +106,10 @@ class OpenAI(Engine):
         if any(name.lower() == "authorization" for name in headers):
             raise ValueError("a key in `headers` would be written to run files: use api_key_env")
         return headers
+
+    @property
+    def label(self) -> str:
+        return self.model
 
     @property
     def continues(self) -> bool:
@@ -125,11 +134,11 @@ class OpenAI(Engine):
     async def _complete(self, conversation: Conversation, sampling: Sampling) -> Completion:
         said = self.request(conversation, sampling)
         try:
-            client = self._client()
+            client = self._client
             if "continue_final_message" in said and self.server == "vllm":
                 await client.once("template", partial(self._check_template, client))
-            answered = await client.post(f"{self.base_url}/chat/completions", said)
-            return self.read(answered, conversation, sampling)
+            read = partial(self.read, conversation=conversation, sampling=sampling)
+            return await client.post(f"{self.base_url}/chat/completions", said, read)
         except EngineError as error:
             raise EngineError(f"{self.model} at {self.base_url}: {error}") from error
 
@@ -139,9 +148,9 @@ class OpenAI(Engine):
 
         async def rendered(**how: Any) -> str:
             known = {"model": self.model, **self.body, **how}
-            tokens = (await client.post(f"{root}/tokenize", known))["tokens"]
+            tokens = await client.post(f"{root}/tokenize", known, itemgetter("tokens"))
             back = {"model": self.model, "tokens": tokens}
-            return str((await client.post(f"{root}/detokenize", back))["prompt"])
+            return str(await client.post(f"{root}/detokenize", back, itemgetter("prompt")))
 
         asked = {"role": "user", "content": "hi"}
         begun = {"role": "assistant", "content": f"{THINK}\nso"}
@@ -181,34 +190,27 @@ class OpenAI(Engine):
 
     def read(self, answered: Any, conversation: Conversation, sampling: Sampling) -> Completion:
         """What was written; raises EngineError where the answer is none."""
-        choice = _choice(answered)
-        ended, text = choice.get("finish_reason"), self._text(choice, conversation)
-        if ended not in ("stop", "length"):
-            raise EngineError(f"the server gave the answer up: finish_reason is {ended!r}")
+        answer = read_answer(answered)
+        ended, text = answer.ended, self._text(answer, conversation)
         if self.continues:
-            text += self._stopped_at(choice)
+            text += self._stopped_at(answer.choice)
         elif (cut := cut_after(text, sampling.stop)) != text or text.endswith(sampling.stop):
             text, ended = cut, "stop"
         usage = answered.get("usage")
         return Completion(
             text=text,
             finish_reason=ended,
+            server_reason="" if answer.reason == ended else answer.reason,
             prompt_tokens=_count(usage, "prompt_tokens"),
             completion_tokens=_count(usage, "completion_tokens"),
         )
 
-    def _text(self, choice: Mapping[str, Any], conversation: Conversation) -> str:
+    def _text(self, answer: Answer, conversation: Conversation) -> str:
         """Thinking and answer; thinking that was cut short is not ended."""
-        message = choice["message"]
-        thought = message.get("reasoning_content") or message.get("reasoning") or ""
-        content = message.get("content") or ""
-        if not isinstance(thought, str) or not isinstance(content, str):
-            raise EngineError("the server's answer is no text")
-        if not thought and message.get("content") is None and choice["finish_reason"] != "length":
-            raise EngineError(f"the server's answer is empty: {message.get('refusal') or 'null'}")
-        if thought and self.reasoning == "rejoin":
-            content = _begun(conversation) + thought + (END_THINK + content if content else "")
-        return content.encode("utf-16", "surrogatepass").decode("utf-16", "replace")
+        text = answer.text
+        if answer.thinking and self.reasoning == "rejoin":
+            text = _begun(conversation) + answer.thinking + (END_THINK + text if text else "")
+        return text.encode("utf-16", "surrogatepass").decode("utf-16", "replace")
 
     def _stopped_at(self, choice: Mapping[str, Any]) -> str:
         """The stop string that ended the text, which servers leave out of it."""
@@ -219,18 +221,13 @@ class OpenAI(Engine):
             )
         return choice[field] if isinstance(choice[field], str) else ""
 
-    def _client(self) -> Client:
-        here = self._opened
-        if here is None or here[0] is not self or here[1] != os.getpid():
-            limits = Limits(self.concurrency, self.timeout, self.deadline, self.retries)
-            client = Client(self.base_url, self.headers, self._key(), limits)
-            self._opened = here = self, os.getpid(), client
-        return here[2]
-
     async def _close(self) -> None:
-        here, self._opened = self._opened, None
-        if here and here[0] is self and here[1] == os.getpid():
-            await here[2].close()
+        if client := type(self)._client.take(self):
+            await client.close()
+
+    def _connect(self) -> Client:
+        limits = Limits(self.concurrency, self.timeout, self.deadline, self.retries)
+        return Client(self.base_url, self.headers, self._key(), limits)
 
     def _key(self) -> str:
         if self.api_key_env is None:
@@ -238,17 +235,6 @@ class OpenAI(Engine):
         if not (key := os.environ.get(self.api_key_env, "").strip()):
             raise ConfigError(f"the environment variable {self.api_key_env} holds no key")
         return key
-
-
-def _choice(answered: Any) -> dict[str, Any]:
-    """The only choice of an answer; raises EngineError."""
-    try:
-        choice = answered["choices"][0]
-        if isinstance(choice["message"], dict):
-            return {"finish_reason": None, **choice}
-    except (KeyError, IndexError, TypeError):
-        pass
-    raise EngineError(f"the server's answer is no chat completion: {str(answered)[:200]}")
 
 
 def _begun(conversation: Conversation) -> str:

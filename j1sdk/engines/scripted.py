@@ -7,9 +7,10 @@ import re
 from collections.abc import Callable
 from typing import Annotated, ClassVar
 
-from pydantic import Field, PrivateAttr, SkipValidation
+from pydantic import Field, SkipValidation
 
 from j1sdk.engines import Engine, cut_after
+from j1sdk.engines.opened import Opened
 from j1sdk.errors import EngineError
 from j1sdk.types import Completion, Conversation, Sampling
 
@@ -28,14 +29,16 @@ class Scripted(Engine):
     name: ClassVar[str] = "scripted"
     incidental: ClassVar[frozenset[str]] = frozenset({"latency"})
     answers: tuple[str, ...] = ()
+    """What it says, in turn."""
     script: Annotated[Script | None, SkipValidation] = Field(default=None, exclude=True)
+    """Called with a conversation and its sampling, in place of `answers`; never written down."""
     latency: float = Field(default=0.0, ge=0.0)
     """Seconds each completion takes."""
-    _asked: list[Conversation] = PrivateAttr(default_factory=list)
+    _asked: ClassVar[Opened[Scripted, list[Conversation]]] = Opened(lambda engine: [])
 
     @property
     def asked(self) -> tuple[Conversation, ...]:
-        """The conversations so far, oldest first."""
+        """What this object was asked in this process, oldest first."""
         return tuple(self._asked)
 
     async def complete(self, conversation: Conversation, sampling: Sampling) -> Completion:

@@ -15,21 +15,20 @@ from dataclasses import fields
 from functools import cached_property
 from itertools import count
 from pathlib import Path
-from typing import TYPE_CHECKING, Any, ClassVar, Literal
+from typing import TYPE_CHECKING, Any, ClassVar
 from weakref import ref
 
 from pydantic import Field, field_validator
 
 from j1sdk.background import on_background
-from j1sdk.component import ModelName
 from j1sdk.engines import Engine
-from j1sdk.engines.chat import encode_chat, load_tokenizer, reserved_tokens
+from j1sdk.engines.model import ModelEngine
+from j1sdk.engines.opened import Opened
 from j1sdk.engines.transformers import Transformers
 from j1sdk.errors import ConfigError, EngineError, J1Error, MissingExtraError, did_you_mean
 from j1sdk.types import Completion, Conversation, Sampling
 
 if TYPE_CHECKING:
-    from transformers import PreTrainedTokenizerBase
     from vllm import RequestOutput, SamplingParams
     from vllm.v1.engine.async_llm import AsyncLLM
 
@@ -48,30 +47,25 @@ HOTTEST = 2.0
 """The highest temperature that vLLM takes."""
 
 
-class VLLM(Engine):
-    """A causal language model in an engine of vLLM's, started when first asked."""
+class VLLM(ModelEngine):
+    """A causal language model in an engine of vLLM's, started when first asked.
+
+    A forked child starts an engine of its own.
+    """
 
     name: ClassVar[str] = "vllm"
     incidental: ClassVar[frozenset[str]] = frozenset(
         {"tensor_parallel_size", "gpu_memory_utilization", "enforce_eager"}
     )
-    model: ModelName
-    """A directory, or the name of a model on the Hugging Face hub."""
-    adapter: ModelName | None = None
-    """The directory of a LoRA adapter (peft) to put on the model."""
-    dtype: Literal["auto", "float32", "bfloat16", "float16"] = "auto"
-    context: int | None = Field(default=None, ge=1)
-    """Tokens of prompt and completion together; the model's own limit unless given."""
     tensor_parallel_size: int = Field(default=1, ge=1)
     """GPUs that share the model."""
     gpu_memory_utilization: float | None = Field(default=None, gt=0.0, le=1.0)
     """Share of the memory to take, on CPUs too; vLLM's own unless given."""
     enforce_eager: bool = False
     """Start sooner and run slower: nothing is compiled."""
-    template_options: dict[str, Any] = {}
-    """Extra variables for the chat template, such as enable_thinking."""
     options: dict[str, Any] = {}
     """Further arguments of vLLM's AsyncEngineArgs, such as quantization."""
+    _server: ClassVar[Opened[VLLM, _Server]] = Opened(lambda engine: _Server(engine.replace()))
 
     @field_validator("options")
     @classmethod
@@ -81,33 +75,22 @@ class VLLM(Engine):
         return options
 
     async def complete(self, conversation: Conversation, sampling: Sampling) -> Completion:
-        ids = encode_chat(self._tokenizer, conversation, **self.template_options)
-        return await on_background(self._complete(ids, sampling))
+        ids = self.encode(conversation)
+        written = await on_background(self._complete(ids, sampling))
+        return written.model_copy(update={"opened": self.form.opened})
 
     def accept(self, sampling: Sampling) -> None:
         if sampling.temperature > HOTTEST:
             raise ConfigError(f"vLLM takes no temperature above {HOTTEST}: lower it")
 
-    @cached_property
-    def reserved(self) -> frozenset[str]:
-        return reserved_tokens(self._tokenizer)
-
     def save(self, directory: Path) -> Engine:
         """Weights (any adapter merged in) and tokenizer, written by way of transformers."""
         source = Transformers(model=self.model, adapter=self.adapter, device="cpu")
         source.save(directory)
-        return self.model_copy(update={"model": str(directory), "adapter": None})
+        return self.replace(model=str(directory), adapter=None)
 
     async def close(self) -> None:
         await on_background(self._close())
-
-    @cached_property
-    def _tokenizer(self) -> PreTrainedTokenizerBase:
-        return load_tokenizer(self.model)
-
-    @cached_property
-    def _server(self) -> _Server:
-        return _Server(self)
 
     async def _complete(self, ids: list[int], sampling: Sampling) -> Completion:
         return await self._server.complete(ids, sampling)
@@ -212,7 +195,7 @@ def start(engine: VLLM) -> AsyncLLM:
         llm = AsyncLLM.from_engine_args(AsyncEngineArgs(**asked))
     except Exception as error:  # from a refused option to a process that could not start
         raise ConfigError(f"vLLM cannot open {engine.model}: {error}") from error
-    atexit.register(stop_if_alive, ref(llm))
+    atexit.register(stop_if_alive, ref(llm), os.getpid())
     return llm
 
 
@@ -223,9 +206,9 @@ def stop(llm: AsyncLLM) -> None:
     llm.shutdown()
 
 
-def stop_if_alive(llm: ref[AsyncLLM]) -> None:
-    """For scripts that end without closing the engine."""
-    if alive := llm():
+def stop_if_alive(llm: ref[AsyncLLM], process: int) -> None:
+    """For scripts that end without closing the engine; a forked child leaves it to its parent."""
+    if os.getpid() == process and (alive := llm()):
         stop(alive)
 
 

@@ -1,19 +1,20 @@
 """Scores with 95% intervals, from credits: a bootstrap over units, subset by subset.
 
-Every replicate draws as many units from each subset as there are, with replacement. Its totals are
-a product of two matrices, and the scores are then the benchmark's own arithmetic on arrays, so that
-a thousand replicates cost little more than one.
+Every replicate draws units of each subset with replacement. Its scores are the benchmark's own
+arithmetic on arrays, so that a thousand replicates cost little more than one. How far they are
+spread makes the interval; `benchmarks/coverage.py` measures how often that holds the true score.
 """
 
 from __future__ import annotations
 
-from collections.abc import Mapping, Sequence
-from typing import TYPE_CHECKING, Any
+from collections.abc import Sequence
+from typing import TYPE_CHECKING, Any, NamedTuple, cast
+from zlib import crc32
 
 from j1sdk.component import Value
 from j1sdk.errors import MissingExtraError
 from j1sdk.evaluation.benchmarks import Benchmark, Unit
-from j1sdk.evaluation.credits import Means, Number
+from j1sdk.evaluation.credits import Means
 from j1sdk.evaluation.metrics import Rate
 
 if TYPE_CHECKING:
@@ -21,10 +22,14 @@ if TYPE_CHECKING:
 
 REPLICATES = 1000
 SEED = 0
+Z = 1.959964
+"""95% of a normal distribution are within so many standard deviations."""
+TINY = 1e-20
+"""A variance of rounding errors."""
 
 
 class Score(Value):
-    """A named number of a benchmark, with the 95% interval of a percentile bootstrap."""
+    """A named number of a benchmark, with its 95% interval."""
 
     name: str
     value: float
@@ -49,47 +54,111 @@ def scores_of(
     return [interval(name, values, sizes[name]) for name, values in found.items()]
 
 
-def interval(name: str, values: Any, n: int) -> Score:
-    """The first of the values, and between which ones 95% of the others lie."""
-    low, high = numpy().nanpercentile(values[1:], [2.5, 97.5])
-    return Score(name=name, value=float(values[0]), low=float(low), high=float(high), n=n)
+def interval(name: str, values: Any, n: int, least: float = 0.0) -> Score:
+    """The first of the values, and a 95% interval from how far the others are spread.
+
+    It is Wilson's for as many trials as a share would need to be spread as far (the effective
+    sample size of Korn and Graubard, 1998), of a score from `least` to 1. Where nothing is spread,
+    because all units of a subset earned the same, it reaches as far as Wilson's does from n
+    trials that all ended alike. Outside those limits it is the normal one.
+    """
+    value, variance = float(values[0]), float(numpy().nanvar(values[1:]))
+    share, width = (value - least) / (1 - least), 1 - least
+    if not 0 <= share <= 1:
+        low, high = value - Z * variance**0.5, value + Z * variance**0.5
+    elif 0 < share < 1 and variance > TINY:
+        low, high = (least + width * end for end in _wilson(share, variance / width**2))
+    else:
+        reach = Z**2 / (n + Z**2)
+        low, high = max(value - reach, least), min(value + reach, 1.0)
+    return Score(name=name, value=value, low=low, high=high, n=n)
+
+
+def _wilson(share: float, variance: float) -> tuple[float, float]:
+    """The 95% interval of a share from 0 to 1 that has this variance."""
+    trials = share * (1 - share) / variance
+    middle = (share + Z**2 / (2 * trials)) / (1 + Z**2 / trials)
+    reach = Z / (1 + Z**2 / trials) * (variance + Z**2 / (4 * trials**2)) ** 0.5
+    return max(middle - reach, 0.0), min(middle + reach, 1.0)
 
 
 def resample(units: Sequence[Unit], replicates: int, seed: int) -> dict[str, Means]:
     """Each credit's means: in the arrays, first those of the units themselves, then replicates.
 
-    The draws depend on the seed and on how many units each subset has, so two runs over the same
-    units in the same order are drawn alike, which is what pairs their replicates.
+    Units that earned the same credits are drawn together. The credits of one unit stay together
+    too, where the same units of a subset have them, which is what pairs runs that are compared.
     """
-    np, names = numpy(), list(dict.fromkeys(name for unit in units for name in unit.credits))
-    random = np.random.default_rng(seed)
+    names = list(dict.fromkeys(name for unit in units for name in unit.credits))
     means = {name: Means({}, {}) for name in names}
-    for subset, members in strata(units).items():
-        weights = np.vstack([np.ones(len(members)), drawn(random, len(members), replicates)])
-        values, known = matrices(members, names)
-        totals, counts = weights @ values, weights @ known
-        for column, name in enumerate(names):
-            if counts[0, column]:
-                means[name].totals[subset] = totals[:, column]
-                means[name].counts[subset] = _or_nan(counts[:, column])
+    overall = {name: _known(units, name) for name in names}
+    for place, (subset, members) in enumerate(strata(units).items()):
+        for same in _alike(members, names).values():
+            values = numpy().array([[unit.credits[name] for name in same.names]
+                                    for unit in same.units], dtype=float)  # fmt: skip
+            random = numpy().random.default_rng((seed, place, same.mark))
+            if len(same.units) > 1:
+                drawn = _drawn_means(values, replicates, random)
+            else:
+                drawn = _drawn_single(values, [overall[name] for name in same.names], replicates,
+                                      random)  # fmt: skip
+            for column, name in enumerate(same.names):
+                means[name].counts[subset] = float(len(same.units))
+                means[name].totals[subset] = len(same.units) * drawn[:, column]
     return {name: mean for name, mean in means.items() if mean.totals}
 
 
-def drawn(random: Any, count: int, replicates: int) -> NDArray[Any]:
-    """How often each of so many units is drawn in each replicate."""
-    np = numpy()
-    firsts = count * np.arange(replicates)[:, None]
-    places = random.integers(count, size=(replicates, count)) + firsts
-    times: NDArray[Any] = np.bincount(places.ravel(), minlength=replicates * count)
-    return times.reshape(replicates, count)
+class Alike(NamedTuple):
+    """Credits that the same units of a subset have."""
+
+    names: list[str]
+    units: list[Unit]
+    mark: int
+    """Of which units these are: the same in two runs of which the same units have them."""
 
 
-def matrices(units: Sequence[Unit], names: Sequence[str]) -> tuple[NDArray[Any], NDArray[Any]]:
-    """The credits, a row per unit and a column per name, with 0 for None; and which are known."""
-    np = numpy()
-    found = [[unit.credits.get(name) for name in names] for unit in units]
-    known = np.array([[credit is not None for credit in row] for row in found], dtype=float)
-    return np.array([[credit or 0.0 for credit in row] for row in found]), known
+def _alike(members: Sequence[Unit], names: Sequence[str]) -> dict[bytes, Alike]:
+    found: dict[bytes, Alike] = {}
+    for name in names:
+        known = bytes(unit.credits.get(name) is not None for unit in members)
+        if any(known):
+            having = [unit for unit, has in zip(members, known, strict=True) if has]
+            found.setdefault(known, Alike([], having, crc32(known))).names.append(name)
+    return found
+
+
+def _known(units: Sequence[Unit], name: str) -> NDArray[Any]:
+    values = (unit.credits.get(name) for unit in units)
+    return cast("NDArray[Any]", numpy().array([one for one in values if one is not None]))
+
+
+def _drawn_means(values: NDArray[Any], replicates: int, random: Any) -> NDArray[Any]:
+    """The means of the rows; then those of replicates, each of one row fewer, with replacement.
+
+    As many as there are would be spread too little, by (n-1)/n: a quarter for 4, half for 2
+    (McCarthy and Snowden, 1985).
+    """
+    np, count = numpy(), len(values)
+    rows, times = np.unique(values, axis=0, return_counts=True)
+    weights = random.multinomial(count - 1, times / count, size=replicates)
+    means: NDArray[Any] = np.vstack([values.mean(axis=0), weights @ rows / (count - 1)])
+    return means
+
+
+def _drawn_single(
+    values: NDArray[Any], overall: Sequence[NDArray[Any]], replicates: int, random: Any
+) -> NDArray[Any]:
+    """A single unit's credits, and what units of any subset earned in its place.
+
+    One unit does not say how far others of its subset are spread, so all others stand for them.
+    """
+    np, columns = numpy(), []
+    places = random.random(replicates)
+    for pool in overall:
+        middle, wider = pool.mean(), (len(pool) / max(len(pool) - 1, 1)) ** 0.5
+        drawn = pool[(places * len(pool)).astype(int)]
+        columns.append(middle + wider * (drawn - middle))
+    found: NDArray[Any] = np.vstack([values, np.column_stack(columns)])
+    return found
 
 
 def strata(units: Sequence[Unit]) -> dict[str, list[Unit]]:
@@ -101,34 +170,39 @@ def strata(units: Sequence[Unit]) -> dict[str, list[Unit]]:
 
 
 def sizes_of(benchmark: Benchmark, units: Sequence[Unit]) -> dict[str, int]:
-    """How many units each score is of.
+    """How many units each score is of: of every subset in it, by the credit that most have."""
+    counts = {
+        (name, subset): count
+        for name, mean in resample(units, 0, SEED).items()
+        for subset, count in mean.counts.items()
+    }
+    sizes = {}
+    for score, weights in weights_of(benchmark, units).items():
+        most: dict[str, float] = {}
+        for name, subset in weights:
+            most[subset] = max(most.get(subset, 0), counts[name, subset])
+        sizes[score] = int(sum(most.values()))
+    return sizes
+
+
+def weights_of(
+    benchmark: Benchmark, units: Sequence[Unit]
+) -> dict[str, dict[tuple[str, str], float]]:
+    """What each score is made of: how it grows with the total of a credit in a subset.
 
     Scores are linear in the means, so a mark in one place of an array shows where it goes.
     """
     np, means = numpy(), resample(units, 0, SEED)
     places = [(name, subset) for name, mean in means.items() for subset in mean.totals]
-    counts = {place: means[place[0]].counts[place[1]][0] for place in places}
     marks = dict(zip(places, np.eye(len(places)), strict=True))
     marked = {
         name: Means({one: marks[name, one] for one in mean.totals}, mean.counts)
         for name, mean in means.items()
     }
-    return {name: _size(mark, counts) for name, mark in benchmark.aggregate(marked).items()}
-
-
-def _size(mark: Number, counts: Mapping[tuple[str, str], float]) -> int:
-    """The units of the subsets that a score's mark is in, by the credit that has most of them."""
-    most: dict[str, float] = {}
-    for weight, ((_, subset), count) in zip(mark, counts.items(), strict=True):
-        if weight:
-            most[subset] = max(most.get(subset, 0), count)
-    return int(sum(most.values()))
-
-
-def _or_nan(counts: NDArray[Any]) -> NDArray[Any]:
-    """Counts to divide by: a replicate without any has no mean."""
-    divisors: NDArray[Any] = numpy().where(counts, counts, float("nan"))
-    return divisors
+    return {
+        score: {place: float(one) for place, one in zip(places, mark, strict=True) if one}
+        for score, mark in benchmark.aggregate(marked).items()
+    }
 
 
 def numpy() -> Any:

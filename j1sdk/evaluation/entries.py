@@ -8,11 +8,11 @@ from pathlib import Path
 from typing import NamedTuple
 
 from j1sdk.component import Finder
-from j1sdk.data.recorded import JUDGMENTS_FILE, Key, read_judgments
 from j1sdk.errors import DataError
 from j1sdk.evaluation.benchmarks import Benchmark, Unit
 from j1sdk.evaluation.evaluations import Evaluated, read_evaluated
 from j1sdk.evaluation.records import results_of
+from j1sdk.judgments import JUDGMENTS_FILE, Key, Transcribed, is_labelled
 from j1sdk.types import JudgeResult, Judgment
 
 Place = tuple[str | None, str]
@@ -34,13 +34,13 @@ class Entry(NamedTuple):
 def read_entry(folder: Path, known: Finder) -> Entry:
     """The run in a folder; raises DataError."""
     evaluated, records = read_evaluated(folder, known)
-    results = results_of(records)
+    results = [result for result in results_of(records) if is_labelled(result.task)]
     return Entry(
         name=folder.name or str(folder),
         evaluated=evaluated,
         units=evaluated.benchmark.units(results),
         results={(result.task.subset, result.task.id): result for result in results},
-        transcripts=read_judgments(folder / JUDGMENTS_FILE),
+        transcripts=Transcribed(folder / JUDGMENTS_FILE),
     )
 
 

@@ -9,9 +9,8 @@ could be read leniently too, also `records-lenient.jsonl`.
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Iterable
 from pathlib import Path
-from statistics import fmean
 
 from pydantic import ValidationError
 
@@ -19,15 +18,11 @@ from j1sdk.component import Finder, Value
 from j1sdk.errors import DataError, explain
 from j1sdk.evaluation.benchmarks import Benchmark
 from j1sdk.evaluation.bootstrap import Score, resample, scores_of
-from j1sdk.evaluation.metrics import Metrics, by_subset, measure
-from j1sdk.evaluation.records import (
-    RECORDS_FILE,
-    Record,
-    read_records,
-    results_of,
-    write_records,
-)
+from j1sdk.evaluation.metrics import Metrics
+from j1sdk.evaluation.records import RECORDS_FILE, by_task
+from j1sdk.evaluation.survey import Survey
 from j1sdk.files import write_text
+from j1sdk.judgments import Record, read_records, write_records
 
 EVALUATION_FILE, LENIENT_FILE = "evaluation.json", "records-lenient.jsonl"
 
@@ -69,28 +64,24 @@ class Evaluated(Value):
         return self.strict.score(self.benchmark.headline)
 
 
-def evaluate(benchmark: Benchmark, records: Sequence[Record]) -> Evaluation:
+def evaluate(benchmark: Benchmark, records: Iterable[Record]) -> Evaluation:
     """The scores and metrics of recorded judgments. Raises DataError, MissingExtraError."""
-    results = results_of(records)
-    units = benchmark.units(results)
-    thoughts = [one.thought_length for one in records if one.thought_length is not None]
+    survey = Survey(benchmark)
+    units = list(benchmark.units(survey.labelled(by_task(records))))
+    metrics = survey.tally.metrics()
+    heard = metrics.invalid_rate is not None
+    scores = scores_of(benchmark, units) if heard else []
     return Evaluation(
-        scores=tuple(scores_of(benchmark, units)),
-        metrics=measure(results, benchmark.pairs),
-        subsets=by_subset(results, benchmark.pairs),
-        thought_length=fmean(thoughts) if thoughts else None,
-        notes=(*_complete(benchmark, len(results)), *benchmark.notes(resample(units, 0, 0))),
+        scores=tuple(scores),
+        metrics=metrics,
+        subsets={name: tally.metrics() for name, tally in survey.subsets.items()},
+        thought_length=survey.thought_length,
+        notes=(*survey.notes(scores), *benchmark.notes(resample(units, 0, 0))),
     )
 
 
-def _complete(benchmark: Benchmark, judged: int) -> list[str]:
-    if benchmark.size in (None, judged):
-        return []
-    return [f"{judged:,} of {benchmark.size:,} tasks: not comparable with published figures."]
-
-
 def evaluate_readings(
-    benchmark: Benchmark, records: Sequence[Record], lenient: Sequence[Record] | None = None
+    benchmark: Benchmark, records: Iterable[Record], lenient: Iterable[Record] | None = None
 ) -> Evaluated:
     """Evaluate the strict reading of a judge, and the lenient one where there is one."""
     return Evaluated(
@@ -101,14 +92,18 @@ def evaluate_readings(
 
 
 def evaluate_to_folder(
-    benchmark: Benchmark, records: Sequence[Record], out: Path,
-    lenient: Sequence[Record] | None = None,
+    benchmark: Benchmark, records: Iterable[Record], out: Path,
+    lenient: Iterable[Record] | None = None,
 ) -> Evaluated:  # fmt: skip
     """Evaluate both readings, and write them with their records. Raises as `evaluate` does."""
-    evaluated = evaluate_readings(benchmark, records, lenient)
     write_records(out / RECORDS_FILE, records)
     if lenient is not None:
         write_records(out / LENIENT_FILE, lenient)
+    evaluated = evaluate_readings(
+        benchmark,
+        read_records(out / RECORDS_FILE),
+        None if lenient is None else read_records(out / LENIENT_FILE),
+    )
     write_text(out / EVALUATION_FILE, evaluated.model_dump_json(indent=2))
     return evaluated
 
@@ -126,4 +121,4 @@ def read_evaluated(folder: Path, known: Finder) -> tuple[Evaluated, list[Record]
         ) from error
     except ValidationError as error:
         raise DataError(f"{path} is no evaluation of ours: {explain(error)[0]}") from error
-    return evaluated, read_records(folder / RECORDS_FILE)
+    return evaluated, list(read_records(folder / RECORDS_FILE))

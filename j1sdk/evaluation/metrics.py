@@ -14,7 +14,7 @@ from __future__ import annotations
 from collections import Counter
 from collections.abc import Callable, Iterable, Sequence
 from functools import lru_cache
-from itertools import accumulate, combinations, pairwise
+from itertools import combinations
 from statistics import fmean
 from typing import Self
 
@@ -22,6 +22,7 @@ from pydantic import model_validator
 
 from j1sdk.component import Value
 from j1sdk.errors import DataError, MissingExtraError
+from j1sdk.judgments import golds_of, is_labelled
 from j1sdk.types import JudgeResult, Judgment, JudgmentStatus, winner
 
 BY_ORDER = "accuracy_by_order."
@@ -37,9 +38,8 @@ RATES = {
 """What the rates of `Metrics` are called."""
 
 Order = tuple[int, ...]
-Outcomes = list[list[bool]]
-"""Per task, whether something held each time it could have."""
-Named = dict[str, Outcomes]
+Outcomes = dict[str, list[bool]]
+"""Of one task, by the name of a rate: whether it held, each time that it could have."""
 Views = Callable[[JudgeResult], Sequence[JudgeResult]]
 """Shows a result as the pairs that are to be measured."""
 
@@ -91,61 +91,109 @@ class Metrics(Value):
         return Rate(value=value, low=low, high=high)
 
 
-def measure(results: Sequence[JudgeResult], views: Views | None = None) -> Metrics:
+def measure(results: Iterable[JudgeResult], views: Views | None = None) -> Metrics:
     """The metrics of one judge's results; raises DataError where there is nothing to measure.
 
     With `views`, verdicts are counted on the pairs that these make of each result, while failures
     and tokens are those of the judgments that there were.
     """
-    judgments = [judgment for result in results for judgment in result.judgments]
-    arities = {len(judgment.order) for judgment in judgments}
-    if not arities:
-        raise DataError("nothing to measure: there are no judgments")
-    if len(arities) > 1:
-        raise DataError("pointwise and pairwise judgments do not add up: measure them apart")
-    count = _pointwise if arities == {1} else _pairwise
-    seen_as = [[result] if views is None else list(views(result)) for result in results]
-    outcomes = _by_task(count([view for seen in seen_as for view in seen]), seen_as)
-    outcomes["invalid_rate"] = [[not one.ok for one in result.judgments] for result in results]
-    rates = {name: rate for name, seen in outcomes.items() if (rate := rate_of(seen))}
-    values = {name: rate.value for name, rate in rates.items()}
-    orders = [name.removeprefix(BY_ORDER) for name in rates if name.startswith(BY_ORDER)]
-    counts = Counter(judgment.status for judgment in judgments)
-    return Metrics(
-        n=len(results),
-        accuracy=values.get("accuracy"),
-        accuracy_by_order={order: values[BY_ORDER + order] for order in orders},
-        position_consistent_accuracy=values.get("position_consistent_accuracy"),
-        verdict_flip_rate=values.get("verdict_flip_rate"),
-        tie_rate=values.get("tie_rate"),
-        invalid_rate=values.get("invalid_rate"),
-        statuses={status.value: counts[status] for status in JudgmentStatus},
-        mean_completion_tokens=fmean(judgment.usage.completion_tokens for judgment in judgments),
-        intervals={name: (rate.low, rate.high) for name, rate in rates.items()},
-    )
+    tally = Tally(views)
+    for result in results:
+        tally.add(result)
+    return tally.metrics()
 
 
 def by_subset(results: Iterable[JudgeResult], views: Views | None = None) -> dict[str, Metrics]:
     """The metrics of each subset, in the order they first appear."""
-    subsets: dict[str, list[JudgeResult]] = {}
+    tallies: dict[str, Tally] = {}
     for result in results:
-        subsets.setdefault(result.task.subset or NO_SUBSET, []).append(result)
-    return {subset: measure(members, views) for subset, members in subsets.items()}
+        tallies.setdefault(result.task.subset or NO_SUBSET, Tally(views)).add(result)
+    return {subset: tally.metrics() for subset, tally in tallies.items()}
 
 
-def rate_of(outcomes: Outcomes) -> Rate | None:
-    """The share that held, and its 95% Wilson interval; None where nothing could have.
+class Tally:
+    """Metrics of results that come one by one; none of them is kept."""
 
-    Tasks are independent of each other, the orders and repetitions of one task are not. So the
-    interval is that of as many trials as there are tasks: for the two orders of a pair it would
-    otherwise be too narrow by up to 1.4.
-    """
-    trials = sum(map(bool, outcomes))
-    held, seen = sum(map(sum, outcomes)), sum(map(len, outcomes))
-    if not seen:
-        return None
-    fewest, most = held * trials // seen, -(-held * trials // seen)
-    return Rate(value=held / seen, low=_wilson(fewest, trials)[0], high=_wilson(most, trials)[1])
+    def __init__(self, views: Views | None = None) -> None:
+        self._views = views
+        self._tasks = self._judgments = self._tokens = 0
+        self._arities: set[int] = set()
+        self._statuses: Counter[str] = Counter()
+        self._shares: dict[str, Share] = {}
+
+    def add(self, result: JudgeResult) -> None:
+        """Count a task's judgments."""
+        self._tasks += 1
+        self._judgments += len(result.judgments)
+        self._tokens += sum(judgment.usage.completion_tokens for judgment in result.judgments)
+        self._statuses.update(judgment.status.value for judgment in result.judgments)
+        for name, outcomes in self._outcomes(result).items():
+            self._shares.setdefault(name, Share()).add(outcomes)
+
+    def _outcomes(self, result: JudgeResult) -> Outcomes:
+        """What held of a task: it is one trial, however many pairs it has."""
+        arities = {len(judgment.order) for judgment in result.judgments}
+        self._arities |= arities
+        found: Outcomes = {"invalid_rate": [not one.ok for one in result.judgments]}
+        count = _pointwise if arities == {1} else _pairwise
+        for view in [result] if self._views is None else self._views(result):
+            for name, outcomes in count(view).items():
+                found.setdefault(name, []).extend(outcomes)
+        return found
+
+    def metrics(self) -> Metrics:
+        """What was counted; raises DataError for nothing, or for two kinds of judgments.
+
+        Where the engine failed on every judgment, no judge was measured, and no rate is known.
+        """
+        if not self._judgments:
+            raise DataError("nothing to measure: there are no judgments")
+        if len(self._arities) > 1:
+            raise DataError("pointwise and pairwise judgments do not add up: measure them apart")
+        unheard = self._statuses[JudgmentStatus.ENGINE_ERROR] == self._judgments
+        shares = {} if unheard else self._shares
+        rates = {name: rate for name, share in shares.items() if (rate := share.rate)}
+        values = {name: rate.value for name, rate in rates.items()}
+        orders = sorted(name for name in rates if name.startswith(BY_ORDER))
+        return Metrics(
+            n=self._tasks,
+            accuracy=values.get("accuracy"),
+            accuracy_by_order={name.removeprefix(BY_ORDER): values[name] for name in orders},
+            position_consistent_accuracy=values.get("position_consistent_accuracy"),
+            verdict_flip_rate=values.get("verdict_flip_rate"),
+            tie_rate=values.get("tie_rate"),
+            invalid_rate=values.get("invalid_rate"),
+            statuses={status.value: self._statuses[status] for status in JudgmentStatus},
+            mean_completion_tokens=self._tokens / self._judgments,
+            intervals={name: (rate.low, rate.high) for name, rate in rates.items()},
+        )
+
+
+class Share:
+    """How often something held of the times that it could have, over tasks."""
+
+    def __init__(self) -> None:
+        self.held = self.seen = self.tasks = 0
+
+    def add(self, outcomes: Sequence[bool]) -> None:
+        """Whether it held, each time that it could have in one task."""
+        self.held += sum(outcomes)
+        self.seen += len(outcomes)
+        self.tasks += bool(outcomes)
+
+    @property
+    def rate(self) -> Rate | None:
+        """The share that held, and its 95% Wilson interval; None where nothing could have.
+
+        Tasks are independent of each other, the orders and repetitions of one task are not. So the
+        interval is that of as many trials as there are tasks: for the two orders of a pair it would
+        otherwise be too narrow by up to 1.4.
+        """
+        if not self.seen:
+            return None
+        whole, part = divmod(self.held * self.tasks, self.seen)
+        low, high = _wilson(whole, self.tasks)[0], _wilson(whole + bool(part), self.tasks)[1]
+        return Rate(value=self.held / self.seen, low=low, high=high)
 
 
 @lru_cache(maxsize=4096)
@@ -158,45 +206,32 @@ def _wilson(successes: int, trials: int) -> tuple[float, float]:
     return float(interval.low), float(interval.high)
 
 
-def _by_task(outcomes: Named, views: Sequence[Sequence[JudgeResult]]) -> Named:
-    """The outcomes of each task together: it is one trial, however many pairs it has."""
-    ends = list(accumulate(map(len, views), initial=0))
-    return {
-        name: [[held for one in seen[start:end] for held in one] for start, end in pairwise(ends)]
-        for name, seen in outcomes.items()
-    }
-
-
-def _pointwise(results: Sequence[JudgeResult]) -> Named:
-    pairs = [_scored_pairs(result) for result in results]
-    gold = [[] if result.task.preferred is None else _scored_pairs(result) for result in results]
-    correct = [[winner(pair) == 0 for pair in task] for task in gold]
-    ties = [[None not in pair and winner(pair) is None for pair in task] for task in pairs]
+def _pointwise(result: JudgeResult) -> Outcomes:
+    pairs = _scored_pairs(result)
+    correct = [winner(pair) == 0 for pair in pairs] if is_labelled(result.task) else []
+    ties = [None not in pair and winner(pair) is None for pair in pairs]
     return {"accuracy": correct, "position_consistent_accuracy": correct, "tie_rate": ties}
 
 
 def _scored_pairs(result: JudgeResult) -> list[tuple[float | None, float | None]]:
-    """The scores of the preferred response and each other; of every pair where none is known."""
-    gold, scores = result.task.preferred, result.scores
-    if gold is None:
+    """The scores of each preferred response and each other; of every pair without a gold label."""
+    golds, scores = golds_of(result.task), result.scores
+    if not is_labelled(result.task):
         return list(combinations(scores, 2))
-    return [(scores[gold], other) for place, other in enumerate(scores) if place != gold]
+    others = [place for place in range(len(scores)) if place not in golds]
+    return [(scores[gold], scores[other]) for gold in golds for other in others]
 
 
-def _pairwise(results: Sequence[JudgeResult]) -> Named:
-    tasks = [pairs_of(result) for result in results]
-    marked = [
-        _marked(pairs, result.task.preferred) for pairs, result in zip(tasks, results, strict=True)
-    ]
-    orders = sorted({order for pairs in marked for pair in pairs for order in pair})
+def _pairwise(result: JudgeResult) -> Outcomes:
+    pairs = pairs_of(result)
+    marked = _marked(pairs, result.task.preferred if is_labelled(result.task) else None)
+    orders = {order for pair in marked for order in pair}
     return {
-        "accuracy": [[right for pair in pairs for right in pair.values()] for pairs in marked],
-        **{_name(order): _in_order(marked, order) for order in orders},
-        "position_consistent_accuracy": [
-            [all(pair.values()) for pair in pairs if len(pair) > 1] for pairs in marked
-        ],
-        "verdict_flip_rate": [[_flips(pair) for pair in pairs if len(pair) > 1] for pairs in tasks],
-        "tie_rate": [[_tied(seen) for pair in pairs for seen in pair.values()] for pairs in tasks],
+        "accuracy": [right for pair in marked for right in pair.values()],
+        **{_name(order): [pair[order] for pair in marked if order in pair] for order in orders},
+        "position_consistent_accuracy": [all(pair.values()) for pair in marked if len(pair) > 1],
+        "verdict_flip_rate": [_flips(pair) for pair in pairs if len(pair) > 1],
+        "tie_rate": [_tied(seen) for pair in pairs for seen in pair.values()],
     }
 
 
@@ -227,10 +262,6 @@ def _marked(pairs: list[dict[Order, Judgment]], gold: int | None) -> list[dict[O
         for pair in pairs
         if any(gold in order for order in pair)
     ]
-
-
-def _in_order(marked: list[list[dict[Order, bool]]], order: Order) -> Outcomes:
-    return [[pair[order] for pair in pairs if order in pair] for pairs in marked]
 
 
 def _name(order: Order) -> str:

@@ -2,7 +2,8 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterable
+from collections.abc import Callable
+from functools import partial
 
 from j1sdk.deliberation import replay
 from j1sdk.formats import JudgmentFormat
@@ -16,25 +17,22 @@ from j1sdk.types import (
     Presentation,
 )
 
+Reader = Callable[[JudgeResult], JudgeResult]
+"""Makes of a result what another reading of what was written does."""
 
-def reread(
-    format: JudgmentFormat, results: Iterable[JudgeResult], lenient: bool
-) -> list[JudgeResult] | None:
-    """Results as another reading of what was written makes them.
 
-    None for a format that has one reading only, that talks more than once, or whose judgments were
-    added up from samples.
+def reader(format: JudgmentFormat, lenient: bool) -> Reader | None:
+    """A strict or a lenient reading of results whose judgments were not added up from samples.
+
+    None for a format that has one reading only, or that talks more than once.
     """
-    known = list(results)
     if getattr(format, "lenient", None) is None or not format.single_turn:
         return None
-    if any(judgment.samples for result in known for judgment in result.judgments):
-        return None
-    other = format.model_copy(update={"lenient": lenient})
-    return [
-        result_of(result.task, [_read(other, result.task, one) for one in result.judgments])
-        for result in known
-    ]
+    return partial(_reread, format.model_copy(update={"lenient": lenient}))
+
+
+def _reread(format: JudgmentFormat, result: JudgeResult) -> JudgeResult:
+    return result_of(result.task, [_read(format, result.task, one) for one in result.judgments])
 
 
 def _read(format: JudgmentFormat, task: JudgmentTask, judgment: Judgment) -> Judgment:

@@ -11,64 +11,72 @@ presentation.
 
 from __future__ import annotations
 
-import asyncio
 import json
 from collections.abc import Awaitable, Callable, Iterator, Mapping, Sequence
+from contextlib import ExitStack
 from functools import partial
 from pathlib import Path
-from typing import Any, NamedTuple
+from typing import NamedTuple
 
 from j1sdk.background import run
-from j1sdk.data.recorded import Key
 from j1sdk.errors import ConfigError, DataError
 from j1sdk.evaluation.spending import Spending, spending
-from j1sdk.files import append_lines, read_lines, write_text
+from j1sdk.files import write_text
 from j1sdk.formats import JudgmentFormat
 from j1sdk.judge import JudgeRewardModel, result_of
-from j1sdk.judging import check_same_tasks, claim, key
+from j1sdk.judgments import Key, key
+from j1sdk.resuming import OTHER_JUDGE, check_same_task, judge_record
 from j1sdk.scaling import Samples, Scaling, add_up
 from j1sdk.scaling.mean import Mean
 from j1sdk.scaling.meta_judge import MetaJudge
 from j1sdk.scaling.single import Single
 from j1sdk.scaling.vote import Vote, majority
-from j1sdk.types import Judgment, JudgmentTask, Presentation
+from j1sdk.types import Judgment, JudgmentStatus, JudgmentTask, Presentation
+from j1sdk.workfolder import Log, claimed, spread
 
 SPENDING_FILE, SAMPLES_FILE = "scaling.json", "samples.jsonl"
+Sampled = tuple[Key, int]
+"""What a line is of: a presentation, and the number of the sample."""
+TaskShown = tuple[JudgmentTask, list[Presentation]]
 
 
 class Pool:
     """Samples of one judge, kept in a file: each is drawn once."""
 
-    def __init__(self, judge: JudgeRewardModel, path: Path) -> None:
+    def __init__(self, judge: JudgeRewardModel, log: Log[Sampled]) -> None:
         self.judge = judge
-        self.known = dict(read_samples(path))
+        self.log = log
         self.drawn: Callable[[], None] = lambda: None
         """Called after each new sample."""
-        self._path = path
 
     def of(self, shown: Presentation) -> Samples:
         """The samples of one presentation."""
-        return Samples(partial(self._draw, shown), self.judge.engine)
+        return Samples(partial(self._sample, shown), self.judge.engine)
 
-    async def _draw(self, shown: Presentation, number: int) -> Judgment:
-        place = key(shown), number
-        if place not in self.known:
+    async def _sample(self, shown: Presentation, number: int) -> Judgment:
+        wanted = key(shown), number
+        if wanted not in self.log:
             made = await self.judge.draw_async(shown, number)
-            append_lines(self._path, [json.dumps([number, made.model_dump(mode="json")])])
-            self.known[place] = made
+            line = json.dumps([number, made.model_dump()], ensure_ascii=False)
+            self.log.append(wanted, line)
             self.drawn()
-        return self.known[place]
+        return parse_sample(self.log[wanted], str(self.log.path))[1]
 
 
-def read_samples(path: Path) -> Iterator[tuple[tuple[Key, int], Judgment]]:
-    """The samples of a file by what they are of and their number; raises DataError."""
-    for where, line in read_lines(path):
-        try:
-            number, described = json.loads(line)
-            made = Judgment.model_validate(described)
-        except (ValueError, TypeError) as error:
-            raise DataError(f"{where} is no sample of ours: move the file away") from error
-        yield ((made.task_id, made.order), number), made
+def parse_sample(line: bytes, where: str) -> tuple[int, Judgment]:
+    """A sample and its number; raises DataError."""
+    try:
+        number, described = json.loads(line)
+        return number, Judgment.model_validate(described)
+    except (ValueError, TypeError) as error:
+        raise DataError(f"{where} is no sample of ours: move the file away") from error
+
+
+def _drawn(line: bytes, where: str) -> Sampled | None:
+    """What a line is a sample of; None where the engine failed."""
+    number, made = parse_sample(line, where)
+    failed = made.status is JudgmentStatus.ENGINE_ERROR
+    return None if failed else ((made.task_id, made.order), number)
 
 
 class Strategy(NamedTuple):
@@ -92,44 +100,55 @@ def scale_to_folder(
         raise ConfigError(
             "at temperature 0 all samples are alike: set sampling.temperature (--temperature)"
         )
-    claim(out, judge)
-    plain, forced = pools_of(judge, counts, out)
-    by_task = [judge.presentations(task) for task in tasks]
-    first = {place: made for (place, number), made in plain.known.items() if number == 0}
-    check_same_tasks(plain.judge, by_task, first, out)
-    total = sum(map(len, by_task)) * (max(counts) + len(forced))
-    pools = (plain, *forced.values())
-    for pool in pools:
-        pool.drawn = lambda: progress(min(sum(len(one.known) for one in pools), total), total)
-    pools[0].drawn()
-    chosen = (*strategies(plain, counts), *forcings(plain, forced))
-    spent = [run(_judged(strategy, tasks, by_task)) for strategy in chosen]
+    with claimed(out, judge_record(judge), OTHER_JUDGE), ExitStack() as logs:
+        plain, forced = pools_of(judge, counts, out, logs)
+        shown = [(task, judge.presentations(task)) for task in tasks]
+        check_first_samples(plain, shown)
+        pools = (plain, *forced.values())
+        total = sum(len(one) for _, one in shown) * (max(counts) + len(forced))
+        for pool in pools:
+            pool.drawn = lambda: progress(min(sum(len(one.log) for one in pools), total), total)
+        pools[0].drawn()
+        chosen = (*strategies(plain, counts), *forcings(plain, forced))
+        spent = [run(_spent(strategy, shown)) for strategy in chosen]
     described = [one.model_dump(mode="json") for one in spent]
     write_text(out / SPENDING_FILE, json.dumps(described, indent=2))
     return spent
 
 
-async def _judged(
-    strategy: Strategy, tasks: Sequence[JudgmentTask], by_task: Sequence[Sequence[Presentation]]
-) -> Spending:
-    async def judge(task: JudgmentTask, shown: Sequence[Presentation]) -> Any:
-        return result_of(task, await asyncio.gather(*map(strategy.judge, shown)))
+def check_first_samples(pool: Pool, shown: Sequence[TaskShown]) -> None:
+    """Raise ConfigError where they are of other tasks."""
+    for one in (one for _, presented in shown for one in presented):
+        if (key(one), 0) in pool.log:
+            _, made = parse_sample(pool.log[key(one), 0], str(pool.log.path))
+            check_same_task(pool.judge, one, made, pool.log.path)
 
-    results = await asyncio.gather(*map(judge, tasks, by_task))
+
+async def _spent(strategy: Strategy, shown: Sequence[TaskShown]) -> Spending:
+    """What a strategy comes to; all but verdicts and costs is dropped as it arrives."""
+    made: dict[Key, Judgment] = {}
+
+    async def judge(one: Presentation) -> None:
+        judgment = await strategy.judge(one)
+        made[key(one)] = judgment.model_copy(update={"transcript": (), "samples": ()})
+
+    await spread((one for _, presented in shown for one in presented), judge)
+    results = [result_of(task, [made[key(one)] for one in presented]) for task, presented in shown]
     return spending(strategy.name, strategy.n, results)
 
 
 def pools_of(
-    judge: JudgeRewardModel, counts: Sequence[int], out: Path
+    judge: JudgeRewardModel, counts: Sequence[int], out: Path, logs: ExitStack
 ) -> tuple[Pool, dict[int, Pool]]:
     """The judge's samples; and for a format that forces, those of each number of rounds."""
-    format, unforced = judge.format, unforced_format(judge.format)
-    if unforced is None:
-        return Pool(judge, out / SAMPLES_FILE), {}
 
     def of(kind: JudgmentFormat, name: str) -> Pool:
-        return Pool(judge.model_copy(update={"format": kind}), out / name)
+        log = logs.enter_context(Log(out / name, _drawn))
+        return Pool(judge.replace(format=kind), log)
 
+    format, unforced = judge.format, unforced_format(judge.format)
+    if unforced is None:
+        return of(format, SAMPLES_FILE), {}
     return of(unforced, SAMPLES_FILE), {
         rounds: of(format.model_copy(update={"rounds": rounds}), f"samples-{rounds}-rounds.jsonl")
         for rounds in counts

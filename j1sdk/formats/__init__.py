@@ -98,7 +98,7 @@ class JudgmentFormat(Component):
     def deliberate(self, shown: Presentation) -> Generator[Turn, Completion, Reading]:
         """The conversation with the judge. Yield a turn, get the completion back."""
         completion = yield Turn(say=self.render(shown))
-        return Reading(scores=self.parse(completion.text))
+        return Reading(scores=self.parse(completion.whole))
 
     @property
     def single_turn(self) -> bool:

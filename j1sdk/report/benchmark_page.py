@@ -76,12 +76,16 @@ def score_table(
     """Every score of every run, the official one first."""
     names = dict.fromkeys(score.name for one in readings.values() for score in one.scores)
     ordered = sorted(names, key=lambda name: name != benchmark.headline)
-    rows = [(name, *(_rate(one.score(name)) for one in readings.values())) for name in ordered]
+    rows: list[tuple[Cell, ...]] = []
+    for name in ordered:
+        scores = [one.score(name) for one in readings.values()]
+        counts = dict.fromkeys(f"{score.n:,}" for score in scores if score)
+        rows.append((name, *map(_rate, scores), " | ".join(counts)))
     return Table(
         title=title,
-        note=f"The official score is {benchmark.headline!r}. Intervals are 95% of a bootstrap over"
-        " tasks, subset by subset.",
-        header=("", *readings),
+        note=f"The official score is {benchmark.headline!r}. Intervals are 95%, from a bootstrap"
+        " over tasks, subset by subset; n is the number of tasks that a score is of.",
+        header=("", *readings, "n"),
         rows=tuple(rows),
     )
 
@@ -100,14 +104,15 @@ def difference_table(benchmark: Benchmark, entries: Sequence[Entry]) -> Table:
     ]
     rows += [
         ("tasks of both", *(one.n for one in compared)),
-        (f"right by {first.name} alone", *(one.only_first for one in compared)),
-        ("right by the other alone", *(one.only_second for one in compared)),
+        (f"tasks for {first.name} alone", *(one.only_first for one in compared)),
+        ("tasks for the other alone", *(one.only_second for one in compared)),
         ("p of McNemar's exact test", *(one.p_value for one in compared)),
     ]
     return Table(
         title=f"Differences from {first.name}",
         note="On the tasks that both judged. Intervals are 95% of a bootstrap that draws the same"
-        " tasks for both. A task is right where all that was shown of it was judged right.",
+        f" tasks for both. A task is for the run that it brought more of {benchmark.headline!r};"
+        " McNemar's test is not known where a run does not have that score.",
         header=("", *(other.name for other in others)),
         rows=tuple(rows),
     )

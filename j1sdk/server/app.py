@@ -294,5 +294,5 @@ class Views:
 
     def _name(self) -> str:
         """What the judge is called: its format, and its model where it has one."""
-        model = getattr(self._desk.judge.engine, "model", None)
+        model = self._desk.judge.engine.label
         return f"j1-{self._desk.judge.format.name}" + (f"@{PurePath(model).name}" if model else "")

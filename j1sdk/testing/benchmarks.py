@@ -8,8 +8,9 @@ from typing import Literal
 from j1sdk.evaluation.benchmarks import Benchmark
 from j1sdk.evaluation.bootstrap import scores_of
 from j1sdk.evaluation.credits import STRICT
-from j1sdk.evaluation.records import golds_of, records_of, results_of
+from j1sdk.evaluation.records import results_of
 from j1sdk.judge import result_of
+from j1sdk.judgments import golds_of, records_of
 from j1sdk.testing.components import ComponentContract
 from j1sdk.types import JudgeResult, Judgment, JudgmentStatus, JudgmentTask
 

@@ -3,13 +3,15 @@
 from __future__ import annotations
 
 import asyncio
+import pickle
 import re
 from collections.abc import Sequence
+from copy import deepcopy
 from typing import Any
 
 from j1sdk.background import run
 from j1sdk.engines import Engine, cut_after
-from j1sdk.errors import EngineError
+from j1sdk.errors import ConfigError, EngineError
 from j1sdk.testing.components import RUDE, ComponentContract
 from j1sdk.types import Completion, Conversation, Message, Sampling
 
@@ -65,6 +67,17 @@ class EngineContract(ComponentContract):
             first, second = (self._ask(_question("a sea"), **changes) for _ in range(2))
             assert not self.repeatable or first.text == second.text, f"not with {changes}"
 
+    def test_is_its_options_also_when_used(self) -> None:
+        assert self._ask(_question("a fire"))
+        copied = self.component.replace()
+        assert copied == self.component, "keep what it opens beside it: j1sdk.engines.opened"
+        assert deepcopy(self.component) == copied, "a deep copy is another engine"
+        try:
+            pickled = pickle.dumps(copied)
+        except (pickle.PicklingError, AttributeError, ConfigError):
+            return  # an option does not, such as a function or a model in memory
+        assert pickle.loads(pickle.dumps(self.component)) == pickle.loads(pickled)
+
     def test_fails_only_with_engine_error(self) -> None:
         for text in (*RUDE, "word " * 20_000):
             try:
@@ -73,7 +86,7 @@ class EngineContract(ComponentContract):
                 assert str(error), "an error without a word of explanation"
 
     def _ask(self, conversation: Conversation, **changes: Any) -> Completion:
-        sampling = self.sampling.model_copy(update=changes)
+        sampling = self.sampling.replace(**changes)
         return run(self.component.complete(conversation, sampling))
 
     def _ask_all(self, asked: Sequence[Conversation]) -> list[Completion]:

@@ -99,17 +99,14 @@ class Chain(Trainer):
             title = f"{number}-{trainer.name}"
             yield Phase(title, trainer, run.model_copy(update={"train": trainer}), out / title)
             engine = with_model(run.judge.engine, out.absolute() / title / JUDGE)
-            judge = run.judge.model_copy(update={"engine": engine})
-            run = run.model_copy(update={"judge": judge})
+            run = run.replace(judge=run.judge.replace(engine=engine))
 
 
 def with_model(engine: Engine, model: str | Path) -> Engine:
     """The engine with other weights, not yet loaded; raises ConfigError where it has none."""
-    options = type(engine).model_fields.keys()
-    if "model" not in options:
+    if (local := engine.local) is None:
         raise ConfigError(f"judge.engine {engine.name} has no model that phases could hand on")
-    kept = {name: getattr(engine, name) for name in options - {"model", "adapter"}}
-    return type(engine).model_validate({**kept, "model": str(model)})
+    return local.replace(model=str(model), adapter=None)
 
 
 def run_phase(

@@ -57,7 +57,7 @@ def parts_of(
     """
     if not formats:
         return [Part(judge, checked(judge, rewards))]
-    every = [judge, *(judge.model_copy(update={"format": format}) for format in formats)]
+    every = [judge, *(judge.replace(format=format) for format in formats)]
     fitting = [[one for one in rewards if part.format.arity in one.arities] for part in every]
     for part, own in zip(every, fitting, strict=True):
         if not own:

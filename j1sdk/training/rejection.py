@@ -92,13 +92,12 @@ class OwnJudgments(Selection, TrlTrainer):
     def sampling(self, run: Run, samples: int) -> JudgeRewardModel:
         """The judge of the run, sampling so many judgments; its own copy of the model."""
         warm = {"temperature": self.temperature, "seed": run.seed}
-        weights = getattr(run.judge.engine, "model", "")
-        changes = {
-            "engine": with_model(self.sampler or run.judge.engine, weights),
-            "sampling": run.judge.sampling.model_copy(update=warm),
-            "scaling": Vote(n=samples),
-        }
-        return JudgeRewardModel(**{**dict(run.judge), **changes})
+        local = run.judge.engine.local
+        return run.judge.replace(
+            engine=with_model(self.sampler or run.judge.engine, local.model if local else ""),
+            sampling=run.judge.sampling.replace(**warm),
+            scaling=Vote(n=samples),
+        )
 
 
 class RejectionSft(Sft, OwnJudgments):
@@ -133,9 +132,12 @@ def sample(
     judge: JudgeRewardModel, tasks: Sequence[JudgmentTask], out: Path, name: str,
     progress: Progress | None,
 ) -> None:  # fmt: skip
-    """Judge the tasks into `out`/`name`, each process its share. Raises Interrupted."""
+    """Judge the tasks into `out`/`name`, each process its share.
+
+    Raises Interrupted, and EngineError where the engine failed on everything.
+    """
     from j1sdk.background import run
-    from j1sdk.judging import judge_to_folder
+    from j1sdk.judging import engine_failures, judge_to_folder
     from j1sdk.training.session import all_processes, share
 
     reached, told = (0, 0), begin(progress, name)
@@ -148,7 +150,8 @@ def sample(
 
     part, place = share(tasks)
     try:
-        judge_to_folder(judge, part, out / name / place, watch)
+        measured = judge_to_folder(judge, part, out / name / place, watch)
+        engine_failures(measured.statuses, out / name / place)
     except KeyboardInterrupt:
         raise Interrupted(*reached, out, name) from None
     finally:

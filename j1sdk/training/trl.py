@@ -33,6 +33,7 @@ from j1sdk.training.layout import (
     context_of,
     dataset,
     decode,
+    end_turns,
     fitting,
     fitting_tasks,
     shuffled,
@@ -102,6 +103,7 @@ class TrlTrainer(Trainer):
         assert isinstance(run.judge.engine, Transformers)  # `check` saw to it
         self.prepare(run, out, progress)
         model, tokenizer = load_model(run.judge.engine)
+        end_turns(model, tokenizer, **template_options(run.judge))
         trainer = self.build(run, model, tokenizer, out)
         taken = self.lessons(run, out).account(run.judge.format, self.learns, run.seed)
         history = session.fit(trainer, out, resume, progress, taken)
@@ -227,7 +229,10 @@ class Grpo(TrlTrainer):
         settings["reward_weights"] = [reward.weight for part in parts for reward in part.rewards]
         config = configured(GRPOConfig, settings | self.options)
         check_batch_shape(config, per_task)
-        per_visit, read = per_task // len(parts), partial(decode, tokenizer)
+        per_visit, read = (
+            per_task // len(parts),
+            partial(decode, tokenizer, **template_options(run.judge)),
+        )
         return GRPOTrainer(
             model=model,
             reward_funcs=functions_of(parts, laid, per_visit * config.num_generations, read),
@@ -319,4 +324,4 @@ def save_trained(
     merged = model.merge_and_unload() if hasattr(model, "merge_and_unload") else model
     asked_for = run.judge.engine.model_dump(exclude={"name", "model", "adapter"})
     engine = Transformers.around(merged, tokenizer, **asked_for)
-    save_judge(run.judge.model_copy(update={"engine": engine}), directory, run)
+    save_judge(run.judge.replace(engine=engine), directory, run)

@@ -25,7 +25,7 @@ from j1sdk_benchmarks.ppe_preference import PPEPreference
 from j1sdk import ConfigError, DataError, JudgmentTask, Scores
 from j1sdk.evaluation.credits import AS_GIVEN, CONSISTENT, STRICT
 from j1sdk.evaluation.evaluations import evaluate
-from j1sdk.evaluation.records import records_of
+from j1sdk.judgments import records_of
 from j1sdk.types import JudgeResult
 
 VOTE = {

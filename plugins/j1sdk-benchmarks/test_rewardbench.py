@@ -16,7 +16,8 @@ from recorded import A_WINS, B_WINS, TIE, Scores, both, drawn_pairs, rated, reco
 from j1sdk.errors import DataError
 from j1sdk.evaluation.credits import HALF, STRICT, Means
 from j1sdk.evaluation.evaluations import Evaluation, evaluate
-from j1sdk.evaluation.records import Record, results_of
+from j1sdk.evaluation.records import results_of
+from j1sdk.judgments import Record
 from j1sdk.testing import BenchmarkContract
 
 ROW: dict[str, Any] = {

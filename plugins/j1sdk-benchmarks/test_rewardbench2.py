@@ -23,7 +23,7 @@ from recorded import A_WINS, B_WINS, both, rated, record
 from j1sdk.errors import DataError
 from j1sdk.evaluation.credits import STRICT
 from j1sdk.evaluation.evaluations import Evaluation, evaluate
-from j1sdk.evaluation.records import Record
+from j1sdk.judgments import Record
 from j1sdk.testing import BenchmarkContract
 
 ROW: dict[str, Any] = {

@@ -34,7 +34,7 @@ from pydantic import ValidationError
 
 from j1sdk import ConfigError, DataError
 from j1sdk.evaluation.evaluations import evaluate
-from j1sdk.evaluation.records import records_of
+from j1sdk.judgments import records_of
 from j1sdk.types import JudgeResult, JudgmentTask, Scores
 
 NINE = tuple((chosen, STYLES + rejected) for chosen in range(3) for rejected in range(3))

@@ -58,7 +58,8 @@ class BudgetForcing(JudgmentFormat):
             more = yield Turn(say=_begun(asked, thought), stop=(end,), max_new_tokens=limit)
             thought, left = thought + more.text.removesuffix(end), left - more.completion_tokens
             told = _begun(asked, thought + end)
-            written = thought + end + (yield Turn(say=told, max_new_tokens=self.answer_tokens)).text
+            answer = yield Turn(say=told, max_new_tokens=self.answer_tokens)
+            written = answer.opened + thought + end + answer.text
             read.append(self._verdict(written))
         return Reading(scores=self.parse(written), rounds=tuple(read))
 

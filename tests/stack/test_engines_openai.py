@@ -149,7 +149,7 @@ def test_a_template_that_changes_thinking_is_found_out(stack_model: Path, engine
     altered = known.replace("message.content", "'<think></think>' ~ message.content")
     body = {"chat_template": altered}
     with pytest.raises(ConfigError, match="changes thinking"):
-        one(engine.model_copy(update={"body": body}), begun)
+        one(engine.replace(body=body), begun)
 
 
 def test_the_stop_string_stays_in_the_text(engine: OpenAI, reference: Transformers) -> None:

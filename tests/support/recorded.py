@@ -5,7 +5,7 @@ from __future__ import annotations
 import random
 from collections.abc import Iterable, Sequence
 
-from j1sdk.evaluation.records import Record
+from j1sdk.judgments import Record
 from j1sdk.types import JudgmentStatus
 
 A_WINS, B_WINS, TIE = (1.0, 0.0), (0.0, 1.0), (0.5, 0.5)

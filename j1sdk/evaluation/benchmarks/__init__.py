@@ -27,7 +27,7 @@ from __future__ import annotations
 import hashlib
 from abc import abstractmethod
 from collections import Counter
-from collections.abc import Iterable, Iterator, Mapping, Sequence
+from collections.abc import Iterable, Iterator, Mapping
 from itertools import combinations, islice
 from pathlib import Path
 from typing import ClassVar, NamedTuple
@@ -38,9 +38,9 @@ from j1sdk.component import Component
 from j1sdk.errors import DataError
 from j1sdk.evaluation.credits import Credits, Means, Number, mean_credits, pair_credits
 from j1sdk.evaluation.metrics import NO_SUBSET
-from j1sdk.evaluation.records import golds_of
 from j1sdk.evaluation.rows import Row, rows_at, rows_of_hub
 from j1sdk.judge import result_of
+from j1sdk.judgments import golds_of
 from j1sdk.types import JudgeResult, JudgmentTask, Presentation, presentations
 
 
@@ -144,8 +144,8 @@ class Benchmark(Component):
         """What one task earned, by convention; the mean over its pairs."""
         return mean_credits([pair_credits(view) for view in self.pairs(result)])
 
-    def units(self, results: Sequence[JudgeResult]) -> list[Unit]:
-        """What the scores are of: here, a unit per task."""
+    def units(self, results: Iterable[JudgeResult]) -> list[Unit]:
+        """What the scores are of: here, a unit per task. Results come one by one, and only once."""
         return [
             Unit(result.task.id, result.task.subset or NO_SUBSET, self.credits(result))
             for result in results
@@ -185,7 +185,8 @@ def view_of(result: JudgeResult, gold: int, other: int) -> JudgeResult | None:
 
 def _tossed(shown: Presentation) -> Presentation:
     """The presentation, or its reverse, as a coin falls that depends on the task alone."""
-    tail = hashlib.sha256(f"{shown.task.id} {shown.order}".encode()).digest()[0] % 2
+    named = f"{shown.task.id} {shown.order}"
+    tail = hashlib.sha256(named.encode("utf-8", "surrogatepass")).digest()[0] % 2
     return Presentation(task=shown.task, order=shown.order[::-1]) if tail else shown
 
 

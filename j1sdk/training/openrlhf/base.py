@@ -20,6 +20,7 @@ from j1sdk.files import write_text
 from j1sdk.run import Run, record_judge
 from j1sdk.runfile import HERE, dump, versions
 from j1sdk.training import Interrupted, Progress, Trainer
+from j1sdk.training.chain import with_model
 from j1sdk.training.openrlhf.arguments import check_agreement, read_arguments
 from j1sdk.training.openrlhf.flags import Flags, Version, version_of, words
 from j1sdk.training.openrlhf.parsers import check_words, installed_version
@@ -93,8 +94,8 @@ class OpenRLHFTrainer(Trainer):
     def record(self, run: Run, folder: Path) -> None:
         """Write how the weights in `folder` were made: into it, or beside it if it is no judge."""
         if self.leaves == Trainer.leaves:
-            engine = run.judge.engine.model_copy(update={"model": HERE})
-            record_judge(run.judge.model_copy(update={"engine": engine}), folder, run)
+            saved = run.judge.replace(engine=with_model(run.judge.engine, HERE))
+            record_judge(saved, folder, run)
         else:
             made = run.model_copy(update={"made_with": versions()})
             write_text(folder.with_name(RUN), dump(made))
@@ -180,14 +181,13 @@ def take(weights: Path, to: Path) -> None:
 
 def model_of(run: Run, trainer: str) -> str:
     """The model whose weights a trainer trains, where it is the judge's; raises ConfigError."""
-    engine = run.judge.engine
-    model = getattr(engine, "model", None)
-    if not model or getattr(engine, "adapter", None):
+    local = run.judge.engine.local
+    if local is None or local.adapter:
         raise ConfigError(
             f'{trainer} trains the weights of a model: set judge.engine to {{ name = "vllm",'
             " model = ... }, without an adapter"
         )
-    return str(model)
+    return local.model
 
 
 def check_single_turn(run: Run, trainer: str) -> None:

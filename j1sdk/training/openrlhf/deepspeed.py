@@ -19,6 +19,7 @@ from pydantic import Field, model_validator
 from j1sdk.engines.chat import load_tokenizer
 from j1sdk.errors import ConfigError
 from j1sdk.run import Run
+from j1sdk.training.layout import context_limit
 from j1sdk.training.openrlhf.base import OpenRLHFTrainer, Written, model_of
 from j1sdk.training.openrlhf.cluster import Nodes
 from j1sdk.training.openrlhf.flags import Flags, Version, words
@@ -117,7 +118,7 @@ class DeepSpeedTrainer(OpenRLHFTrainer):
 
         model, path = model_of(run, self.name), folder / "rows.jsonl"
         tokenizer = load_tokenizer(model)
-        context = getattr(run.judge.engine, "context", None)
+        context = context_limit(run.judge)
         rows = list(self.rows(run, tokenizer))
         kept, longest = write_texts(rows, tokenizer, path, context, self.drop_long)
         steps = kept * self.epochs // self.batch_size

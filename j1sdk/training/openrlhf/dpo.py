@@ -45,8 +45,8 @@ class OpenRLHFDpo(DeepSpeedTrainer):
         for one in self.source(run).preferences(run.judge.format, run.seed):
             yield {
                 "prompt": asked.text(one.shown),
-                "chosen": one.chosen + asked.end,
-                "rejected": one.rejected + asked.end,
+                "chosen": asked.reply(one.chosen),
+                "rejected": asked.reply(one.rejected),
             }
 
     def flags(self, texts: Texts) -> Flags:

@@ -16,7 +16,7 @@ from typing import TYPE_CHECKING, Any, NamedTuple, TypeVar
 from j1sdk.engines.chat import load_tokenizer
 from j1sdk.errors import ConfigError
 from j1sdk.files import write_text
-from j1sdk.training.layout import Asker, fitting, fitting_tasks
+from j1sdk.training.layout import Asker, context_limit, fitting, fitting_tasks
 from j1sdk.training.multitask import Assignment, Part, check_alike
 from j1sdk.training.openrlhf.agent import AGENT
 from j1sdk.training.openrlhf.base import RUN
@@ -44,14 +44,14 @@ class Exported(NamedTuple):
 
 
 def export(
-    parts: Sequence[Part], tasks: Sequence[JudgmentTask], folder: Path, drop_long: bool,
-    per_step: int,
+    parts: Sequence[Part], tasks: Sequence[JudgmentTask], model: str, folder: Path,
+    drop_long: bool, per_step: int,
 ) -> Exported:  # fmt: skip
     """Write rows and executor into the folder, where the run file is. Raises ConfigError."""
     judge = parts[0].judge
-    tokenizer = load_tokenizer(str(getattr(judge.engine, "model", "")))
+    tokenizer = load_tokenizer(model)
     askers, new = [Asker(part.judge, tokenizer) for part in parts], judge.sampling.max_new_tokens
-    context = getattr(judge.engine, "context", None)
+    context = context_limit(judge)
     kept = fitting_tasks(askers, tasks, context - new if context else None, drop_long)
     if unknown := sum(task.preferred is None for task in kept):
         raise ConfigError(

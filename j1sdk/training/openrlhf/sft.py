@@ -36,4 +36,4 @@ class OpenRLHFSft(DeepSpeedTrainer):
     def rows(self, run: Run, tokenizer: PreTrainedTokenizerBase) -> Iterator[Row]:
         asked = Asker(run.judge, tokenizer)
         for one in self.source(run).demonstrations(run.judge.format, run.seed):
-            yield {"prompt": asked.text(one.shown), "answer": one.answer + asked.end}
+            yield {"prompt": asked.text(one.shown), "answer": asked.reply(one.answer)}

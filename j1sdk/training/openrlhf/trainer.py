@@ -85,7 +85,8 @@ class OpenRLHF(RolloutTrainer):
 
         parts = parts_of(run.judge, self.multitask, self.rewards)
         tasks = self.source(run).load()
-        made = export(parts, tasks, folder, self.drop_long, self.tasks_per_step)
+        model = model_of(run, self.name)
+        made = export(parts, tasks, model, folder, self.drop_long, self.tasks_per_step)
         sizes = Sizes(
             rows=self.tasks_per_step * len(parts),
             samples=self.rollouts * made.presentations,
@@ -93,7 +94,7 @@ class OpenRLHF(RolloutTrainer):
             new=run.judge.sampling.max_new_tokens,
         )
         flags = {
-            "actor.model_name_or_path": model_of(run, self.name),
+            "actor.model_name_or_path": model,
             "data.prompt_dataset": str(made.rows),
             "data.input_key": "input",
             "data.label_key": "label",

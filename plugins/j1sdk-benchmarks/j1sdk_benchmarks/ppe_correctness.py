@@ -21,8 +21,8 @@ from typing import ClassVar
 from j1sdk.errors import ConfigError, DataError
 from j1sdk.evaluation.benchmarks import Benchmark
 from j1sdk.evaluation.credits import CONSISTENT, STRICT, Credits, Means, Number
-from j1sdk.evaluation.records import golds_of
 from j1sdk.evaluation.rows import Row, rows_of_hub
+from j1sdk.judgments import golds_of
 from j1sdk.types import JudgeResult, JudgmentTask, Presentation
 
 SETS = {

@@ -54,5 +54,5 @@ class PPEPreference(Benchmark):
         return found
 
     def notes(self, means: Mapping[str, Means]) -> list[str]:
-        kept = sum(int(count[0]) for count in means[STRICT].counts.values())
+        kept = int(sum(means[STRICT].counts.values()))
         return [f"{kept:,} of the 16,038 votes: those that people called a tie are left out."]

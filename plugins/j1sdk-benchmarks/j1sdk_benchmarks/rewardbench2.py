@@ -14,13 +14,13 @@ which rates no response by itself; then there is no overall score, the mean of a
 from __future__ import annotations
 
 import math
-from collections.abc import Iterator, Mapping, Sequence
+from collections.abc import Iterable, Iterator, Mapping, Sequence
 from typing import ClassVar
 
 from j1sdk.evaluation.benchmarks import Benchmark, Unit
 from j1sdk.evaluation.credits import Credits, Means, Number, mean_credits
-from j1sdk.evaluation.records import golds_of
 from j1sdk.evaluation.rows import Row
+from j1sdk.judgments import golds_of
 from j1sdk.types import JudgeResult, JudgmentTask, Presentation
 
 TIES = "Ties"
@@ -80,11 +80,18 @@ class RewardBench2(Benchmark):
             return super().credits(result)
         return {BEST: best_of(rated(result)), **super().credits(result)}
 
-    def units(self, results: Sequence[JudgeResult]) -> list[Unit]:
+    def units(self, results: Iterable[JudgeResult]) -> list[Unit]:
         """A unit per prompt, but for Ties: there, per pair of prompts with one number."""
-        ties = [result for result in results if result.task.subset == TIES]
-        rest = [result for result in results if result.task.subset != TIES]
-        return [*super().units(rest), *self._ties(ties)]
+        ties: list[JudgeResult] = []
+
+        def rest() -> Iterator[JudgeResult]:
+            for result in results:
+                if result.task.subset != TIES:
+                    yield result
+                else:
+                    ties.append(result)
+
+        return [*super().units(rest()), *self._ties(ties)]
 
     def _ties(self, results: Sequence[JudgeResult]) -> Iterator[Unit]:
         by_number: dict[str, dict[str, JudgeResult]] = {}

@@ -8,7 +8,7 @@ A build file is TOML, with one table:
     fields = { prompt = "question", reference = "answer" }
     engine = { name = "openai", model = "teacher", base_url = "http://localhost:8000/v1" }
 
-What became of each item is a line of outcomes.jsonl, written with its batch. When all are there,
+What became of each item is a line of outcomes.jsonl, written at once. When all are there,
 pairs.jsonl is made of them, in the order of the items: the same file however often the work was
 interrupted. It has each pair once, the chosen response by that name. In which order, or that in
 both, a judge is shown the two is a matter of presentation, and not of the data.
@@ -16,10 +16,10 @@ both, a judge is shown the two is a matter of presentation, and not of the data.
 
 from __future__ import annotations
 
-import asyncio
 import json
 from collections import Counter
-from collections.abc import Callable, Iterator, Sequence
+from collections.abc import Callable, Mapping
+from functools import partial
 from itertools import islice
 from pathlib import Path
 from typing import Any
@@ -27,15 +27,13 @@ from typing import Any
 from j1sdk.background import run
 from j1sdk.component import Value
 from j1sdk.errors import ConfigError, DataError, EngineError
-from j1sdk.files import append_lines, read_lines, write_text
+from j1sdk.files import encoded, read_lines, replaced, write_text
 from j1sdk.runfile import dump, read_value, versions
 from j1sdk.types import JudgmentTask, Usage
+from j1sdk.workfolder import Log, claimed, spread
 from j1sdk_data.builders import ENGINE_ERROR, Builder, Built, Item
 
-OUTCOMES_FILE, PAIRS_FILE = "outcomes.jsonl", "pairs.jsonl"
-COUNTS_FILE, RECORD_FILE = "counts.json", "run.toml"
-BATCH = 64
-"""Items built before their outcomes are written."""
+OUTCOMES_FILE, PAIRS_FILE, COUNTS_FILE = "outcomes.jsonl", "pairs.jsonl", "counts.json"
 LONGEST_DETAIL = 1000
 
 
@@ -82,52 +80,50 @@ def build_to_folder(
     """Make pairs of the builder's first `limit` items, or all; returns what is in counts.json.
 
     Goes on from what is in `out`; an item that the engine failed on is tried again. Raises
-    ConfigError if `out` is of another builder or other items, DataError if a line of it is not what
-    this wrote, or if there are no pairs at all.
+    ConfigError if `out` is of another builder, other items or another process, DataError if a line
+    of it is not what this wrote, or if there are no pairs at all.
     """
     items = list(islice(builder.items(), limit))
-    claim(out, builder)
-    known = dict(read_outcomes(out / OUTCOMES_FILE, items))
-    waiting = [item for item in items if item.id not in known]
-    for start in range(0, len(waiting), BATCH):
-        progress(len(items) - len(waiting) + start, len(items))
-        made = run(_build_all(builder, waiting[start : start + BATCH]))
-        append_lines(out / OUTCOMES_FILE, (one.model_dump_json() for one in made), sync=True)
-        known |= {one.id: one.built for one in made}
-    progress(len(items), len(items))
-    return finish(builder, [known[item.id] for item in items], out)
+    digests = {item.id: item.digest for item in items}
+    with (
+        claimed(out, dump(Build(builder=builder)), "pairs of another builder"),
+        Log(out / OUTCOMES_FILE, partial(built_before, digests)) as log,
+    ):
+        done = sum(item.id in log for item in items)
+        progress(done, len(items))
+
+        async def work(item: Item) -> None:
+            nonlocal done
+            outcome = await _build(builder, item)
+            log.append(item.id, json.dumps(outcome.model_dump(), ensure_ascii=False))
+            done += 1
+            progress(done, len(items))
+
+        run(spread([item for item in items if item.id not in log], work))
+        log.settle((item.id, log[item.id].decode().removesuffix("\n")) for item in items)
+    return finish(builder, out, len(items))
 
 
-def claim(out: Path, builder: Builder) -> None:
-    """Make the folder and record the builder; raises ConfigError if it records another."""
-    record, described = out / RECORD_FILE, dump(Build(builder=builder))
-    if record.exists() and record.read_text(encoding="utf-8") != described:
-        raise ConfigError(f"{out} holds pairs of another builder ({record}): another --out")
-    write_text(record, described)
-
-
-def read_outcomes(path: Path, items: Sequence[Item]) -> Iterator[tuple[str, Built]]:
-    """What became of items before, but for those the engine failed on.
+def built_before(digests: Mapping[str, str], line: bytes, where: str) -> str | None:
+    """The item that an outcome is of; None where the engine failed on it.
 
     Raises ConfigError for an item of another content, DataError for a line that is no outcome.
     """
-    digests = {item.id: item.digest for item in items}
-    for where, line in read_lines(path):
-        try:
-            outcome = Outcome.model_validate_json(line)
-        except ValueError as error:
-            raise DataError(f"{where} is no outcome of ours: move the file away") from error
-        if digests.get(outcome.id, outcome.digest) != outcome.digest:
-            raise ConfigError(
-                f"{path.parent} holds pairs of other data: item {outcome.id!r} has another content"
-                " there. Use another --out"
-            )
-        if outcome.built.failure != ENGINE_ERROR:
-            yield outcome.id, outcome.built
+    outcome = parse_outcome(line, where)
+    if digests.get(outcome.id, outcome.digest) != outcome.digest:
+        raise ConfigError(
+            f"{where} is of other data: item {outcome.id!r} has another content there. Use another"
+            " --out"
+        )
+    return None if outcome.built.failure == ENGINE_ERROR else outcome.id
 
 
-async def _build_all(builder: Builder, items: Sequence[Item]) -> list[Outcome]:
-    return list(await asyncio.gather(*(_build(builder, item) for item in items)))
+def parse_outcome(line: bytes, where: str) -> Outcome:
+    """An outcome; raises DataError."""
+    try:
+        return Outcome.model_validate(json.loads(line))
+    except ValueError as error:
+        raise DataError(f"{where} is no outcome of ours: move the file away") from error
 
 
 async def _build(builder: Builder, item: Item) -> Outcome:
@@ -141,35 +137,55 @@ async def _build(builder: Builder, item: Item) -> Outcome:
     return Outcome(id=item.id, digest=item.digest, built=cut)
 
 
-def finish(builder: Builder, built: Sequence[Built], out: Path) -> Counts:
-    """Write the pairs and the counts; raises DataError where there are no pairs."""
-    counts = count(builder, built)
-    pairs = [json.dumps(record(pair), ensure_ascii=False) for one in built for pair in one.pairs]
-    write_text(out / PAIRS_FILE, "".join(f"{line}\n" for line in pairs))
+def finish(builder: Builder, out: Path, items: int) -> Counts:
+    """Write the pairs and the counts of the first so many outcomes; DataError without a pair."""
+    tally, detail = Tally(), ""
+    with replaced(out / PAIRS_FILE) as file:
+        for where, line in islice(read_lines(out / OUTCOMES_FILE), items):
+            built = parse_outcome(line, where).built
+            tally.add(built)
+            detail = detail or built.detail
+            file.writelines(encoded(json.dumps(record(one), ensure_ascii=False))
+                            for one in built.pairs)  # fmt: skip
+    counts = tally.counts(builder)
     write_text(out / COUNTS_FILE, counts.model_dump_json(indent=2))
-    if not pairs:
+    if not counts.pairs:
         why = ", ".join(f"{reason} {times}" for reason, times in counts.failures.items() if times)
-        first = next((f". The first: {one.detail}" for one in built if one.detail), "")
+        first = f". The first: {detail}" if detail else ""
         raise DataError(f"no pair could be made of {counts.items} items: {why}{first}")
     return counts
 
 
-def count(builder: Builder, built: Sequence[Built]) -> Counts:
-    """What the outcomes add up to; every reason a builder can give is there, if only as 0."""
-    failures = Counter(one.failure for one in built if one.failure)
-    reasons = dict.fromkeys((*builder.failures, ENGINE_ERROR, *failures))
-    counts: Counter[str] = Counter()
-    for one in built:
-        counts.update(one.counts)
-    return Counts(
-        items=len(built),
-        built=sum(bool(one.pairs) for one in built),
-        pairs=sum(len(one.pairs) for one in built),
-        failures={reason: failures[reason] for reason in reasons},
-        counts=dict(counts),
-        usage=sum((one.usage for one in built), Usage()),
-        made_with=versions(),
-    )
+class Tally:
+    """Counts of outcomes that come one by one."""
+
+    def __init__(self) -> None:
+        self._items = self._built = self._pairs = 0
+        self._failures: Counter[str] = Counter()
+        self._counts: Counter[str] = Counter()
+        self._usage = Usage()
+
+    def add(self, built: Built) -> None:
+        """Count what became of an item."""
+        self._items += 1
+        self._built += bool(built.pairs)
+        self._pairs += len(built.pairs)
+        self._failures.update([built.failure] if built.failure else [])
+        self._counts.update(built.counts)
+        self._usage += built.usage
+
+    def counts(self, builder: Builder) -> Counts:
+        """What was counted; every reason a builder can give is there, if only as 0."""
+        reasons = dict.fromkeys((*builder.failures, ENGINE_ERROR, *self._failures))
+        return Counts(
+            items=self._items,
+            built=self._built,
+            pairs=self._pairs,
+            failures={reason: self._failures[reason] for reason in reasons},
+            counts=dict(self._counts),
+            usage=self._usage,
+            made_with=versions(),
+        )
 
 
 def record(pair: JudgmentTask) -> dict[str, Any]:

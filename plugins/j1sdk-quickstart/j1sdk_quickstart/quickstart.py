@@ -221,7 +221,7 @@ class Quickstart:
         greedy = judge.judge(tasks)
         progress(1, 2)
         warm = Sampling(temperature=1.0, max_new_tokens=judge.sampling.max_new_tokens, seed=1)
-        sampled = judge.model_copy(update={"sampling": warm}).judge(tasks)
+        sampled = judge.replace(sampling=warm).judge(tasks)
         progress(2, 2)
         return {
             "greedy": measure(greedy).model_dump(),
