@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Iterator
+from typing import Any
 
 import pytest
 from reward_client import ask, pointwise, sample, scored
@@ -46,12 +47,13 @@ def test_its_own_page_may_ask(url: str) -> None:
     "kind", ["text/plain", "application/x-www-form-urlencoded", "multipart/form-data", ""]
 )
 def test_what_a_form_can_send_is_refused(url: str, kind: str) -> None:
-    reply = ask(f"{url}/get_reward", sample("x"), **{"Content-Type": kind})
+    headers: dict[str, Any] = {"Content-Type": kind}
+    reply = ask(f"{url}/get_reward", sample("x"), **headers)
     assert reply.status == 415 and "Content-Type: application/json" in reply.json["error"]
 
 
 def test_a_charset_is_no_matter(url: str) -> None:
-    headers = {"Content-Type": "application/json; charset=utf-8"}
+    headers: dict[str, Any] = {"Content-Type": "application/json; charset=utf-8"}
     assert ask(f"{url}/get_reward", sample("x"), **headers).status == 200
 
 
