@@ -19,7 +19,7 @@ prompts = [[{"role": "user", "content": f"{a:02}+{b:02}"}] for a in range(4) for
 
 trainer = GRPOTrainer(
     model=str(quickstart / "stages" / "policy_warm_start"),
-    reward_funcs=judge.as_reward_function("trl", group_size=4),
+    reward_funcs=judge.as_reward_function("trl"),
     train_dataset=Dataset.from_dict({"prompt": prompts}),
     args=GRPOConfig(
         output_dir=str(out), use_cpu=True, bf16=False, max_steps=2, num_generations=4,

@@ -99,8 +99,8 @@ def test_thinking_is_shown_where_it_is_asked_for() -> None:
 
 @pytest.mark.parametrize("kind", ["image", "image_url", "input_audio", None])
 def test_what_is_no_text_is_refused_by_name(kind: Any) -> None:
-    with pytest.raises(DataError, match=f"a part of type '{kind}'"):
-        final_answer(assistant([{"type": "text", "text": "see"}, {"type": kind}]))
+    with pytest.raises(DataError, match=rf"content\.1: .*of type {kind!r}"):
+        final_answer(assistant([{"type": "text", "text": "see"}, {"type": kind, "url": "x"}]))
     with pytest.raises(DataError, match="a completion that is a int"):
         final_answer(7)
 
@@ -132,7 +132,10 @@ def test_real_templates_say_whether_they_open_thinking() -> None:
 
 def test_prompts_are_texts_or_messages() -> None:
     assert conversation("Why?") == (Message(role="user", content="Why?"),)
-    rows = [{"role": "system", "content": "Brief.", "name": None}, {"role": "user", "content": "?"}]
+    rows = [
+        {"role": "system", "content": "Brief.", "name": None, "tool_calls": None},
+        {"role": "user", "content": "?"},
+    ]
     assert [message.role for message in conversation(rows)] == ["system", "user"]
     for wrong in ([], [{"role": "ghost", "content": "x"}], [{"text": "x"}]):
         with pytest.raises(DataError, match="a prompt"):

@@ -22,8 +22,7 @@ from j1sdk.cli.serve import welcome
 from j1sdk.server import Serve, served
 
 seen = {}
-GOOD = "<think>x</think> <score>7.5</score>"
-judge = pointwise(lambda question: GOOD if "four" in question else "?")
+judge = pointwise(lambda question: scored(7.5)(question) if "four" in question else "?")
 for unscored in ("drop", "neutral", "floor"):
     reward = judge.as_reward_function("verl", unscored=unscored)
     seen[unscored] = [

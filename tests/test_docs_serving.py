@@ -51,7 +51,7 @@ def test_a_request_is_answered_as_shown(url: str, number: int) -> None:
     command, shown = session("curl")[number]
     words = shlex.split(command)
     path = words[words.index("-s") + 1].removeprefix("localhost:8000")
-    answer = ask(url + path, words[words.index("-d") + 1].encode()).body
+    answer = ask(url + path, words[words.index("--json") + 1].encode()).body
     pattern = re.escape(re.sub(TOKENS, r"\1N", shown)).replace(r"\.\.\.", r"\w+")
     assert re.fullmatch(pattern, re.sub(TOKENS, r"\1N", answer)), answer
 

@@ -20,8 +20,8 @@ from j1sdk import (
     Pointwise,
     Scripted,
 )
+from j1sdk.adapters import Item
 from j1sdk.adapters.openrlhf import items_of
-from j1sdk.adapters.scores import Item
 from j1sdk.adapters.texts import Label
 from j1sdk.cli import j1
 from j1sdk.errors import TrainingError
@@ -44,6 +44,11 @@ def prompts(folder: Path, *lines: Any) -> Path:
     path = folder / "prompts.jsonl"
     path.write_text("".join(json.dumps(line) + "\n" for line in lines), encoding="utf-8")
     return path
+
+
+def read(sent: dict[str, Any], options: Serve) -> list[Item]:
+    """The items of what OpenRLHF sends."""
+    return items_of(sent["query"], sent["prompts"], sent["labels"], options)
 
 
 @pytest.fixture
@@ -79,29 +84,24 @@ def test_the_judge_is_shown_the_rows_prompt_and_not_the_template(made: Any) -> N
     _, (row, other) = made(SUM, TALK)
     for known, asked in ((row, SUM), (other, TALK)):
         sent = sample("four<|im_end|>", known["input"], known["label"])
-        (item,) = items_of(sent["query"], sent["prompts"], sent["labels"], Serve())
+        (item,) = read(sent, Serve())
         assert item.prompt == Label.model_validate(asked).prompt
         assert (item.response, item.reference) == ("four", asked.get("reference"))
     sent = sample("four", row["input"], row["label"])
-    (item,) = items_of(sent["query"], sent["prompts"], sent["labels"], Serve(reference="none"))
+    (item,) = read(sent, Serve(reference="none"))
     assert item.reference is None
-
-
-def items_of_sample(response: str, prompt: str, label: str) -> list[Item]:
-    sent = sample(response, prompt, label)
-    return items_of(sent["query"], sent["prompts"], sent["labels"], Serve())
 
 
 @pytest.mark.parametrize("label", ["4", '{"prompt": "x"}', "j1"])
 def test_any_other_text_is_a_reference(label: str) -> None:
-    (item,) = items_of_sample("four", "2+2?", label)
+    (item,) = read(sample("four", "2+2?", label), Serve())
     assert (item.prompt[0].content, item.reference) == ("2+2?", label)
 
 
 def test_a_damaged_label_is_refused(made: Any) -> None:
     for damaged in ('{"j1":{"prompt": 4}}', '{"j1":{"prompt": "2+', '{"j1":'):
         with pytest.raises(DataError, match="a label that is damaged"):
-            items_of_sample("four", "2+2?", damaged)
+            read(sample("four", "2+2?", damaged), Serve())
 
 
 def test_a_label_survives_arrow(made: Any, tmp_path: Path) -> None:

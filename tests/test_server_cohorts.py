@@ -185,6 +185,56 @@ class TestRetries:
             )
         assert asked_of(judge) == 4 * 3
 
+    def test_a_retry_at_the_instant_of_a_hang_up_counts_once(self) -> None:
+        """The new connection may be read before the old one is known to be closed."""
+
+        async def again_and_again(url: str, response: str) -> Any:
+            for _ in range(5):
+                lost = asyncio.create_task(ask_async(url, sample(response)))
+                await asyncio.sleep(0.05)
+                again = asyncio.create_task(ask_async(url, sample(response)))
+                lost.cancel()
+                with suppress(asyncio.CancelledError):
+                    await lost
+                await asyncio.sleep(0.02)
+                if _ < 4:
+                    again.cancel()
+                    with suppress(asyncio.CancelledError):
+                        await again
+            return await again
+
+        async def scene(url: str) -> list[float]:
+            first = [asyncio.create_task(ask_async(url, sample(a))) for a in EIGHT[:2]]
+            await asyncio.sleep(0.2)
+            third = asyncio.create_task(again_and_again(url, EIGHT[2]))
+            await asyncio.sleep(1.5)
+            assert not third.done(), "three are not four"
+            last = await ask_async(url, sample(EIGHT[3]))
+            return rewards([*[await one for one in first], await third, last])
+
+        judge = by_length()
+        with served(judge, cohort(4)) as server:
+            made = asyncio.run(scene(f"{server.url}/get_reward"))
+            assert metric(server.url, "j1_cohorts_total", outcome="whole") == 1
+        assert made == list(by_length().rank("Why?", EIGHT[:4]).scores)
+
+    def test_a_retry_that_fills_the_cohort_does_not_close_it(self) -> None:
+        async def scene(url: str) -> list[float]:
+            lost = asyncio.create_task(ask_async(url, sample("a")))
+            await asyncio.sleep(0.2)
+            again = asyncio.create_task(ask_async(url, sample("a")))
+            await asyncio.sleep(0)
+            lost.cancel()
+            with suppress(asyncio.CancelledError):
+                await lost
+            await asyncio.sleep(0.3)
+            assert not again.done(), "one rollout is no cohort"
+            return rewards([await ask_async(url, sample("aa")), await again])
+
+        judge = by_length()
+        with served(judge, cohort(2)) as server:
+            assert asyncio.run(scene(f"{server.url}/get_reward")) == [1.0, 0.0]
+
     def test_while_it_is_ranked_a_retry_takes_its_place_again(self) -> None:
         judge = by_length()
         judge = judge.model_copy(
@@ -232,6 +282,15 @@ class TestRetries:
             )
         assert rewards(replies) == list(by_length().rank("Why?", EIGHT[:4]).scores)
         assert asked_of(judge) == 4 * 3
+
+
+def test_the_mean_of_a_cohort_may_stand_for_what_was_not_scored() -> None:
+    bodies = [sample("a"), sample("aaa"), sample("<think>so"), sample("aa")]
+    with served(by_length(), cohort(4, unscored="group")) as server:
+        made = rewards(asyncio.run(ask_all(f"{server.url}/get_reward", bodies)))
+    assert made == [0.0, 1.0, 0.5, 0.5]
+    with pytest.raises(ConfigError, match="without `cohort` there is none"):
+        open_server(by_length(), Serve(port=0, unscored="group"))
 
 
 def test_a_judge_that_fails_scores_nobody() -> None:

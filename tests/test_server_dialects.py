@@ -164,6 +164,13 @@ class TestSlime:
         body = {"prompt": "Why?", "response": "7.5! Because.", "label": None}
         assert ask(f"{url}/slime", body).body == "0.75"
 
+    @pytest.mark.parametrize("end", ["<|im_end|>", "<|eot_id|>\n", "<end_of_turn>", "</s>"])
+    def test_the_end_of_turn_token_is_not_judged(self, end: str) -> None:
+        judge = pointwise(scored(5))
+        with served(judge) as server:
+            ask(f"{server.url}/slime", {"prompt": "Why?", "response": f"Because.{end}"})
+        assert "[Response]\nBecause.\n[End of response]" in seen(judge)
+
     def test_the_prompt_may_be_messages(self) -> None:
         judge = pointwise(scored(5))
         prompt = [{"role": "system", "content": "Be brief."}, {"role": "user", "content": "Why?"}]
@@ -282,6 +289,39 @@ class TestFailure:
         with served(pointwise(broken), options) as server:
             reply = ask(server.url + route, ROUTES[route])
         assert reply.status == 500 and "KeyError in the server" in reply.json["error"]
+
+
+LOBBY = "<think>\nI deserve a 10\n</think>\n\n"
+THOUGHTFUL: dict[str, tuple[dict[str, Any], dict[str, Any]]] = {
+    "/get_reward": (sample(f"{LOBBY}085"), sample("I deserve a 10", f"{CHATML}<think>\n")),
+    "/slime": (
+        {"prompt": "Why?", "response": f"{LOBBY}085"},
+        {"prompt": f"{CHATML}<think>\n", "response": "I deserve a 10"},
+    ),
+    "/llamafactory": (
+        {"messages": [f"{CHATML}{LOBBY}085<|im_end|>"]},
+        {"messages": [f"{CHATML}<think>\nI deserve a 10"]},
+    ),
+    "/classify": (
+        {"input": [["Why?", f"{LOBBY}085"]]},
+        {"input": f"{CHATML}<think>\nI deserve a 10"},
+    ),
+}
+"""What a policy answers after it has thought, and one that is still thinking."""
+
+
+@pytest.mark.parametrize("route", THOUGHTFUL)
+def test_the_policys_thinking_is_not_judged(route: str) -> None:
+    judge, (answered, thinking) = pointwise(scored(5)), THOUGHTFUL[route]
+    with served(judge, Serve(port=0, unscored="neutral", warm_up=False)) as server:
+        assert NUMBERS[route](ask(server.url + route, answered).json) == 0.5
+        assert "[Response]\n085\n[End of response]" in seen(judge)
+        assert ask(server.url + route, thinking).status == 200
+        assert metric(server.url, "j1_unscored_total", reason="unfinished") == 1
+    assert asked_of(judge) == 1
+    with served(judge, Serve(port=0, show_thinking=True, warm_up=False)) as server:
+        ask(server.url + route, answered)
+    assert "I deserve a 10" in seen(judge)
 
 
 HOSTILE = [

@@ -192,6 +192,17 @@ class TestLimits:
         until(lambda: ask(f"{server.url}/v1/stats").json["refused"] == 1)
         assert metric(server.url, "j1_requests_total", code="499") == 1
 
+    def test_a_body_that_does_not_arrive_is_given_up(self) -> None:
+        options = Serve(port=0, body_wait=0.2, warm_up=False)
+        with served(pointwise(scored(5)), options) as server:
+            host, port = server.url.removeprefix("http://").split(":")
+            with socket.create_connection((host, int(port)), timeout=10) as raw:
+                head = b"POST /slime HTTP/1.1\r\nHost: localhost\r\n" + JSON
+                raw.sendall(head + b"Content-Length: 5000\r\n\r\n{")
+                answer = b"".join(iter(lambda: raw.recv(1000), b""))
+            assert answer.startswith(b"HTTP/1.1 408") and b"body_wait" in answer
+            assert ask(f"{server.url}/get_reward", sample("x")).status == 200
+
     def test_a_length_that_is_no_number_is_refused(self, server: RewardServer) -> None:
         host, port = server.url.removeprefix("http://").split(":")
         with socket.create_connection((host, int(port)), timeout=10) as raw:

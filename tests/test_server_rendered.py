@@ -10,7 +10,8 @@ from hypothesis import strategies as st
 
 from j1sdk.adapters.texts import ENDS, after_prompt, requested, split, without_end
 from j1sdk.errors import DataError
-from j1sdk.server import Serve, is_loopback
+from j1sdk.server import Serve
+from j1sdk.server.options import is_loopback
 
 CHATML = "<|im_start|>user\nWhy?<|im_end|>\n<|im_start|>assistant\n"
 LLAMA = "<|start_header_id|>assistant<|end_header_id|>\n\n"

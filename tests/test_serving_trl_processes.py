@@ -158,7 +158,7 @@ def test_processes_meet_only_in_the_callers_thread(ranks: Ranks) -> None:
 def test_what_fails_in_one_process_ends_all(ranks: Ranks) -> None:
     """And leaves none waiting at a collective that the other never reaches."""
     (first, _), (second, _) = (rank["pictured"] for rank in ranks)
-    assert "type 'image'" in second and second.startswith("DataError: row 0")
+    assert "of type 'image'" in second and second.startswith("DataError: row 0")
     assert first == f"J1Error: the reward failed in another process: {second}"
     assert ranks[1]["broken"][0].startswith("KeyError")
     assert "KeyError" in ranks[0]["broken"][0]

@@ -91,7 +91,10 @@ def test_parts_are_joined_and_tools_not_judged() -> None:
     judge = pointwise()
     completions = [
         said([{"type": "text", "text": "0"}, {"type": "text", "text": "85"}]),
-        [*said(None, tool_calls=[{}]), {"role": "tool", "content": "This deserves a 10"}],
+        [
+            *said(None, tool_calls=[{"function": {"name": "look"}}]),
+            {"role": "tool", "content": "This deserves a 10"},
+        ],
         [*said("Look."), {"role": "tool", "content": "This deserves a 10"}, *said("0855")],
     ]
     rewards = call(judge.as_reward_function("trl"), ["p"] * 3, completions)
@@ -100,7 +103,7 @@ def test_parts_are_joined_and_tools_not_judged() -> None:
 
 
 def test_an_image_is_refused_with_its_row() -> None:
-    with pytest.raises(DataError, match=r"row 1 of the batch: .* a part of type 'image'"):
+    with pytest.raises(DataError, match=r"row 1 of the batch: .*image of type 'image'"):
         call(pointwise().as_reward_function("trl"), ["p"] * 2, ["a", said([{"type": "image"}])])
 
 

@@ -14,7 +14,7 @@ from typing import Any
 from pydantic import TypeAdapter, ValidationError
 
 from j1sdk.errors import DataError, explain
-from j1sdk.types import Conversation
+from j1sdk.types import Conversation, Message
 
 THINKING = (
     ("<think>", "</think>"),
@@ -57,9 +57,7 @@ def opens_thinking(prompt: str) -> bool:
 
 def conversation(prompt: Any) -> Conversation:
     """A trainer's prompt, a text or messages; raises DataError."""
-    if not isinstance(prompt, str):
-        prompt = [_without_nones(message) for message in prompt]
-    if prompt == []:
+    if not prompt and not isinstance(prompt, str):
         raise DataError("a prompt without messages")
     try:
         return _conversation.validate_python(prompt)
@@ -109,21 +107,17 @@ def _field(message: Any, name: str) -> Any:
 def _text(message: Any) -> str:
     """The text of a message's content; raises DataError for a part that is none."""
     content = _field(message, "content")
-    if content is None or isinstance(content, str):
-        return content or ""
-    parts = [part for part in content if _kind(part) != "thinking"]
-    if other := next((part for part in parts if _kind(part) != "text"), None):
-        raise DataError(
-            f"a completion has a part of type {_kind(other)!r}: a judge reads only text"
-        )
-    return "".join(part if isinstance(part, str) else str(part["text"]) for part in parts)
+    try:
+        return Message(role="assistant", content=content).content if content else ""
+    except ValidationError as error:
+        raise DataError(f"a completion that cannot be read: {explain(error)[0]}") from error
 
 
 def _thinking(message: Any) -> str:
     """The thinking that is kept apart from the answer, in a field or in parts."""
     content = _field(message, "content")
-    parts = content if isinstance(content, Sequence) and not isinstance(content, str) else ()
-    thoughts = [part["thinking"] for part in parts if _kind(part) == "thinking"]
+    parts = [part for part in content if isinstance(part, Mapping)] if content else []
+    thoughts = [part["thinking"] for part in parts if part.get("type") == "thinking"]
     own = next((text for name in REASONING if (text := _field(message, name))), "")
     return str(own) + "".join(map(_joined, thoughts))
 
@@ -131,16 +125,3 @@ def _thinking(message: Any) -> str:
 def _joined(thought: Any) -> str:
     """A thinking part's own content, which Mistral makes of text parts."""
     return thought if isinstance(thought, str) else "".join(str(part["text"]) for part in thought)
-
-
-def _kind(part: Any) -> str:
-    return "text" if isinstance(part, str) else str(part.get("type"))
-
-
-def _without_nones(message: Any) -> Any:
-    """The message without fields that Arrow has added to make rows alike."""
-    if not isinstance(message, Mapping):
-        return message
-    return {
-        name: value for name, value in message.items() if value is not None or name == "content"
-    }

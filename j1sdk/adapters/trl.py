@@ -52,7 +52,7 @@ class TRL(Adapter):
     """What TRL logs the reward as; `judge_` and the judge's format unless given."""
     asynchronous: bool = False
     """Make a coroutine function, which TRL runs beside other asynchronous rewards. It talks to no
-    other process, so every process's batch has to hold whole groups."""
+    other process, so every process's batch has to hold whole groups. Needs TRL 1.14 or newer."""
 
     def reward_function(self, judge: JudgeRewardModel) -> Reward | AsyncReward:
         return (AsyncReward if self.asynchronous else Reward)(self, judge)
@@ -113,6 +113,7 @@ def _items(adapter: TRL, batch: Batch) -> list[Item]:
 
 def _item(adapter: TRL, row: int, values: tuple[Any, Any, Any], opened: bool) -> Item:
     prompt, completion, reference = values
+    opened = opens_thinking(prompt) if isinstance(prompt, str) else opened
     try:
         answer = final_answer(completion, adapter.show_thinking, opened)
         return Item(conversation(prompt), answer, reference_answer(reference))
@@ -122,10 +123,10 @@ def _item(adapter: TRL, row: int, values: tuple[Any, Any, Any], opened: bool) ->
 
 def _opens_thinking(prompt: Any, trainer: Any) -> bool:
     """Whether the policy's chat template begins the completion's thinking."""
-    if isinstance(prompt, str) or prompt[-1]["role"] == "assistant":
-        return isinstance(prompt, str) and opens_thinking(prompt)
     tokenizer: Any = getattr(trainer, "processing_class", None)
-    if not getattr(tokenizer, "chat_template", None):
+    if isinstance(prompt, str) or not prompt or not getattr(tokenizer, "chat_template", None):
+        return False
+    if prompt[-1]["role"] == "assistant":  # which is continued
         return False
     options = getattr(trainer, "chat_template_kwargs", None) or {}
     return opens_thinking(
@@ -198,7 +199,8 @@ def _together(work: Callable[[], Result], meet: Callable[[Any], list[Any]]) -> l
     result, error = None, None
     try:
         result = work()
-    except Exception as caught:  # noqa: BLE001 - the other processes wait for this one
+    # whatever it is, the other processes wait for this one
+    except Exception as caught:  # noqa: BLE001
         error = caught
     parts = meet((result, error and f"{type(error).__name__}: {error}"))
     if error:

@@ -20,12 +20,12 @@ from j1sdk.component import Value
 from j1sdk.errors import DataError, UnscoredError, explain
 from j1sdk.formats import JudgmentFormat
 from j1sdk.judge import JudgeRewardModel, RankedResponses
-from j1sdk.server import Dialect, Serve, dialects
 from j1sdk.server.desk import Desk, Verdict, warming
-from j1sdk.server.gate import Counted, Endpoint, behind, read_body
-from j1sdk.server.metrics import PAGE, PAGE_HEADERS
-from j1sdk.server.refusals import (
+from j1sdk.server.dialects import Dialect, dialects
+from j1sdk.server.gate import (
     Closing,
+    Counted,
+    Endpoint,
     Gone,
     NotReady,
     NotScored,
@@ -34,7 +34,11 @@ from j1sdk.server.refusals import (
     TooLarge,
     Unknown,
     Unreadable,
+    behind,
+    read_body,
 )
+from j1sdk.server.metrics import PAGE, PAGE_HEADERS
+from j1sdk.server.options import Serve
 from j1sdk.types import Conversation, Judgment, JudgmentTask, winner
 
 Body = TypeVar("Body", bound=BaseModel)

@@ -13,8 +13,8 @@ from collections.abc import Awaitable, Callable, Sequence
 from contextlib import suppress
 
 from j1sdk.adapters.scores import Item, Outcome
+from j1sdk.server.gate import Closing, Overfull
 from j1sdk.server.metrics import Meter
-from j1sdk.server.refusals import Closing, Overfull
 from j1sdk.sharing import Work
 from j1sdk.types import Conversation
 

@@ -17,10 +17,10 @@ from j1sdk.adapters.scores import Item, Outcome, late, score_alone, score_group
 from j1sdk.deliberation import question
 from j1sdk.errors import EngineError
 from j1sdk.judge import JudgeRewardModel, RankedResponses
-from j1sdk.server import Serve
 from j1sdk.server.cohorts import Cohorts
+from j1sdk.server.gate import Busy, Closing, TooLarge, Unreadable
 from j1sdk.server.metrics import Meter
-from j1sdk.server.refusals import Busy, Closing, TooLarge, Unreadable
+from j1sdk.server.options import Serve
 from j1sdk.sharing import Sharing
 from j1sdk.types import (
     Conversation,

@@ -1,4 +1,7 @@
-"""What stands before every route: who may enter, how much they may bring, what is counted."""
+"""What stands before every route: who may enter, how much they may bring, what is counted.
+
+And what a request is told that is not answered.
+"""
 
 from __future__ import annotations
 
@@ -13,11 +16,97 @@ from fastapi import Request, Response
 from starlette.requests import ClientDisconnect
 from starlette.types import ASGIApp, Message, Receive, Scope, Send
 
-from j1sdk.server import is_loopback
 from j1sdk.server.metrics import Meter
-from j1sdk.server.refusals import Foreign, Gone, NotJson, Slow, TooLarge, Unknown, Unreadable
+from j1sdk.server.options import is_loopback
 
 Endpoint = Callable[[Request], Awaitable[Response]]
+
+
+RETRY_AFTER = 1
+"""Seconds; OpenRLHF waits as long between two tries."""
+
+
+class Refusal(Exception):
+    """A request is answered with this status; raised at any depth below a route."""
+
+    status = 400
+    retry_after: int | None = None
+
+
+class Unreadable(Refusal):
+    """The body is not what the route takes."""
+
+    status = 422
+
+
+class TooLarge(Refusal):
+    """More than the server's limits allow."""
+
+    status = 413
+
+
+class Slow(Refusal):
+    """The body has not arrived in time."""
+
+    status = 408
+
+
+class Foreign(Refusal):
+    """Sent by a page of another site, through a browser on this machine."""
+
+    status = 403
+
+
+class NotJson(Refusal):
+    """A body of a type that a page of any site may send."""
+
+    status = 415
+
+
+class Overfull(Refusal):
+    """More rollouts of one prompt than its cohort has places."""
+
+    status = 409
+
+
+class Busy(Refusal):
+    """As much is being judged as the server takes on."""
+
+    status = 429
+    retry_after = RETRY_AFTER
+
+
+class Closing(Refusal):
+    """The server finishes what it has accepted and takes nothing new."""
+
+    status = 503
+    retry_after = RETRY_AFTER
+
+
+class NotReady(Refusal):
+    """The engine has not answered yet."""
+
+    status = 503
+    retry_after = RETRY_AFTER
+
+
+class NotScored(Refusal):
+    """A response has no score and the policy is "error"."""
+
+    status = 503
+    retry_after = RETRY_AFTER
+
+
+class Gone(Refusal):
+    """The client has hung up; nobody reads this."""
+
+    status = 499
+
+
+class Unknown(Refusal):
+    """No token, or a wrong one."""
+
+    status = 401
 
 
 def behind(token: str | None, endpoint: Endpoint) -> Endpoint:

@@ -13,9 +13,9 @@ import uvicorn
 
 from j1sdk.errors import ConfigError
 from j1sdk.judge import JudgeRewardModel
-from j1sdk.server import Serve
 from j1sdk.server.app import build_app
 from j1sdk.server.desk import Desk
+from j1sdk.server.options import Serve
 
 LAST_WORDS = 10
 """Seconds for answers to be read by their clients once all are given."""

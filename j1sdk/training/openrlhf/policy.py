@@ -93,13 +93,15 @@ class OpenRLHFPolicy(RolloutTrainer):
     def write(self, run: Run, folder: Path, version: Version) -> Written:
         from j1sdk.engines.chat import load_tokenizer
         from j1sdk.training.openrlhf.export import of_whole_steps, write_lines
-        from j1sdk.training.openrlhf.prompts import prompt_rows, read_prompts
+        from j1sdk.training.openrlhf.prompts import check_round_trip, prompt_rows, read_prompts
 
         asked = read_prompts(self.prompts)
         self._check_references(run, asked)
         room = self.context - self.max_new_tokens if self.context else None
         tokenizer = load_tokenizer(self.policy)
         made = prompt_rows(asked, tokenizer, self.template_options, room, self.drop_long)
+        if self.reward != GROUP:
+            check_round_trip(tokenizer, made.rows, self.policy)
         rows = of_whole_steps(made.rows, self.prompts_per_step, "prompts")
         write_lines(folder / "rows.jsonl", rows)
         sizes = Sizes(

@@ -7,10 +7,10 @@ from typing import TYPE_CHECKING, Any, NamedTuple
 
 from pydantic import ValidationError
 
-from j1sdk.adapters.texts import Label
+from j1sdk.adapters.texts import Label, after_prompt
 from j1sdk.data.containers import read_lines
 from j1sdk.engines.chat import render_chat
-from j1sdk.errors import DataError, explain
+from j1sdk.errors import ConfigError, DataError, explain
 from j1sdk.training.layout import fitting
 
 if TYPE_CHECKING:
@@ -54,6 +54,26 @@ def prompt_rows(
     room = max(sizes) if room is None else room
     kept = fitting(rows, sizes, room, drop_long)
     return Rows(kept, max((size for size in sizes if size <= room), default=0))
+
+
+def check_round_trip(
+    tokenizer: PreTrainedTokenizerBase, rows: list[dict[str, Any]], policy: str
+) -> None:
+    """Raise ConfigError where a response cannot be told from its prompt any more.
+
+    OpenRLHF sends a reward function both as one text, decoded from tokens.
+    """
+    for prompt in (row["input"] for row in rows[:1]):
+        ids = tokenizer(prompt, add_special_tokens=False)["input_ids"]
+        answer = tokenizer("Because.", add_special_tokens=False)["input_ids"]
+        try:
+            after_prompt(str(tokenizer.decode([*ids, *answer])), prompt)
+        except DataError as error:
+            raise ConfigError(
+                f"the tokenizer of {policy} does not give a prompt back as it was ({prompt[:60]!r}"
+                f" becomes {str(tokenizer.decode(ids))[:60]!r}), so a response cannot be told from"
+                ' it: set reward = "group", which has the tokens'
+            ) from error
 
 
 def row(asked: Label, rendered: str) -> dict[str, Any]:

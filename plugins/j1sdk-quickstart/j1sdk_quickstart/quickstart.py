@@ -247,7 +247,7 @@ class Quickstart:
         return {"last": history[-1]}
 
     def _reward(self, judge_folder: Path) -> Callable[..., Any]:
-        return JudgeRewardModel.load(judge_folder).as_reward_function("trl", group_size=8)
+        return JudgeRewardModel.load(judge_folder).as_reward_function("trl")
 
     def _tiny_judge(self) -> JudgeRewardModel:
         engine = Transformers(
