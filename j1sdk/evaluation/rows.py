@@ -3,13 +3,15 @@
 from __future__ import annotations
 
 import json
-from collections.abc import Iterator
+import re
+from collections.abc import Collection, Iterator
 from pathlib import Path
 from typing import Any, NamedTuple
 
 from j1sdk.data.jsonl import read_lines
 from j1sdk.errors import DataError, MissingExtraError
 
+WORDS = re.compile(r"[^\W_]+")
 SUFFIXES = (".json", ".jsonl", ".gz", ".parquet")
 
 
@@ -18,6 +20,11 @@ class Row(NamedTuple):
 
     where: str
     values: dict[str, Any]
+
+    @property
+    def file(self) -> str:
+        """The file that the record is in, or the split of a data set."""
+        return self.where.rpartition(", ")[0]
 
     def text(self, field: str) -> str:
         """A string."""
@@ -53,14 +60,19 @@ def _kind(found: Any) -> str:
     return "nothing" if found is None else type(found).__name__
 
 
-def rows_at(path: Path) -> Iterator[Row]:
-    """The records of a file, or of a folder's files by name. Raises DataError."""
+def rows_at(path: Path, splits: Collection[str] = ()) -> Iterator[Row]:
+    """The records of a file, or of a folder's files by name. Raises DataError.
+
+    Where some files are named after one of the splits, such as filtered-00000-of-00001.parquet,
+    the others are of other splits, and left out.
+    """
     if not path.exists():
         raise DataError(f"cannot read {path}: No such file or directory")
     files = sorted(_files_in(path)) if path.is_dir() else [path]
+    named = [file for file in files if set(WORDS.findall(file.name)) & set(splits)]
     if not files:
         raise DataError(f"{path} holds no file that ends in {', '.join(SUFFIXES)}")
-    for file in files:
+    for file in named or files:
         yield from _rows_of(file)
 
 
