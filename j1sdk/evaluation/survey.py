@@ -94,7 +94,7 @@ class Survey:
         strange = [name for name in self.subsets if known and name not in (*known, NO_SUBSET)]
         if strange:
             meant = did_you_mean(strange[0], known)
-            yield f"{self._benchmark.name} has no subset {', '.join(map(repr, strange))}{meant}."
+            yield f"{self._benchmark.name} has no subset {', '.join(map(repr, strange))}{meant}"
         by_case = Counter(name.casefold() for name in self.subsets)
         if alike := [name for name in self.subsets if by_case[name.casefold()] > 1]:
             yield f"Subsets that differ in case only: {', '.join(alike)}."
