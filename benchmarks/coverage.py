@@ -8,7 +8,6 @@ is the mean chance over subsets.
 from __future__ import annotations
 
 import random
-import sys
 from collections.abc import Iterator, Mapping
 from statistics import fmean
 from typing import Any, ClassVar
@@ -87,4 +86,4 @@ def main() -> None:
 
 
 if __name__ == "__main__":
-    sys.exit(main())
+    main()

@@ -92,16 +92,66 @@ def trainers() -> dict[str, str]:
 
 
 @hookimpl
-def commands() -> dict[str, str]:
+def adapters() -> dict[str, str]:
     return {
-        "compare": "j1sdk.cli.compare:compare",
-        "eval": "j1sdk.cli.evaluate:evaluate",
-        "judge": "j1sdk.cli.judge:judge",
-        "openrlhf": "j1sdk.cli.openrlhf:openrlhf",
-        "plugins": "j1sdk.cli.plugins:plugins",
-        "scale": "j1sdk.cli.scale:scale",
-        "serve": "j1sdk.cli.serve:serve",
-        "train": "j1sdk.cli.train:train",
+        "openrlhf": "j1sdk.adapters.openrlhf:OpenRLHF",
+        "trl": "j1sdk.adapters.trl:TRL",
+    }
+
+
+@hookimpl
+def dialects() -> dict[str, str]:
+    return {
+        "openrlhf": "j1sdk.server.dialects:OpenRLHF",
+        "slime": "j1sdk.server.dialects:Slime",
+        "llamafactory": "j1sdk.server.dialects:LlamaFactory",
+        "classify": "j1sdk.server.dialects:Classify",
+    }
+
+
+@hookimpl
+def commands() -> dict[str, tuple[str, str]]:
+    return {
+        "compare": (
+            "j1sdk.cli.compare:compare",
+            "Compare the runs in FOLDERS, which `j1 eval --benchmark ... --out` wrote.",
+        ),
+        "describe": (
+            "j1sdk.cli.describe:describe",
+            "Show the kinds of components, the names of a KIND, or the options of a NAME.",
+        ),
+        "eval": (
+            "j1sdk.cli.evaluate:evaluate",
+            "Measure JUDGE (a saved judge's folder, or a run file) on tasks with gold labels.",
+        ),
+        "judge": (
+            "j1sdk.cli.judge:judge",
+            "Judge every task of --data with the judge of RUN_FILE (or a saved judge's folder).",
+        ),
+        "openrlhf": (
+            "j1sdk.cli.openrlhf:openrlhf",
+            "Train a judge, or by a judge, with OpenRLHF.",
+        ),
+        "plugins": (
+            "j1sdk.cli.plugins:plugins",
+            "List plugins with their version, status and what each offers, the broken ones too.",
+        ),
+        "scale": (
+            "j1sdk.cli.scale:scale",
+            "Draw accuracy, consistency, flips and ties against tokens, for each way to scale.",
+        ),
+        "schema": (
+            "j1sdk.cli.describe:schema",
+            "Write the JSON schema of run files, which editors complete and check them by.",
+        ),
+        "serve": (
+            "j1sdk.cli.serve:serve",
+            "Serve the judge of RUN_FILE (or of a saved judge's folder) to RLHF trainers.",
+        ),
+        "train": (
+            "j1sdk.cli.train:train",
+            "Train the judge that RUN_FILE describes, by its [data] and [train] sections.",
+        ),
     }
 
 

@@ -14,15 +14,18 @@ from collections.abc import Iterable, Iterator, Mapping
 from functools import cache
 from importlib import import_module
 from importlib.metadata import EntryPoint, entry_points
-from typing import Any, NamedTuple
+from typing import TYPE_CHECKING, Any, NamedTuple
 
 import pluggy
-from pydantic import Field
 
 from j1sdk import hookspecs
 from j1sdk.builtins import IN_PLUGINS
-from j1sdk.component import Component, Value
 from j1sdk.errors import ConfigError, PluginError, did_you_mean
+
+if TYPE_CHECKING:
+    import click
+
+    from j1sdk.component import Component
 
 GROUP = "j1sdk"
 DISABLE = "J1SDK_DISABLE_PLUGINS"
@@ -31,11 +34,11 @@ OURS = EntryPoint(name="builtins", value="j1sdk.builtins", group=GROUP)
 """Our own plugin, where the metadata of an installation does not name it (a bare checkout)."""
 KINDS = (
     "formats", "engines", "rewards", "scalings", "rankings", "sources", "builders",
-    "benchmarks", "trainers",
+    "benchmarks", "trainers", "adapters", "dialects",
 )  # fmt: skip
 
 
-class PluginRecord(Value):
+class PluginRecord(NamedTuple):
     """What became of one plugin."""
 
     name: str
@@ -44,7 +47,7 @@ class PluginRecord(Value):
     status: str = "loaded"
     """`loaded`, `disabled` or `failed`."""
     error: str = ""
-    offers: dict[str, tuple[str, ...]] = Field(default_factory=dict)
+    offers: Mapping[str, tuple[str, ...]] = {}
     """Names by kind."""
 
     @property
@@ -58,6 +61,8 @@ class Offer(NamedTuple):
     item: Any
     """The class or command itself, or `"module:attribute"`."""
     provider: str
+    summary: str = ""
+    """Of a command: its line in `j1 --help`."""
 
     def load(self, kind: str, name: str) -> Any:
         """The class or command; raises PluginError where its module has none of that name."""
@@ -139,6 +144,11 @@ class Catalogue:
         offers = self._offers.get(("commands", name))
         return offers[0].load("commands", name) if offers else None
 
+    def summary(self, name: str) -> str:
+        """A command's line of help; its module is imported only if its plugin gives none."""
+        offer = self._offers[("commands", name)][0]
+        return offer.summary or sentence(offer.load("commands", name))
+
     def _failures(self) -> str:
         failed = [record.name for record in self.records if record.status == "failed"]
         return f" (failed to load: {', '.join(failed)}; see j1 plugins)" if failed else ""
@@ -151,30 +161,37 @@ class Catalogue:
             version=point.dist.version if point.dist else "",
         )
         if is_disabled(point.name) and not _is_ours(point):
-            self.records.append(record.model_copy(update={"status": "disabled"}))
+            self.records.append(record._replace(status="disabled"))
             return
         try:
             self._take(point.load(), record)
         # a stranger's code may raise anything on import
         except (Exception, SystemExit) as error:  # noqa: BLE001
             text = "".join(traceback.format_exception_only(error)).strip()
-            self.records.append(record.model_copy(update={"status": "failed", "error": text}))
+            self.records.append(record._replace(status="failed", error=text))
 
     def _take(self, plugin: object, record: PluginRecord) -> None:
         """Register a plugin's offers, all or none; raises PluginError."""
         names: dict[str, list[str]] = {}
         for kind, name, item in list(_offered(plugin)):
-            self._offers.setdefault((kind, name), []).append(Offer(item, record.provider))
+            place, summary = item if isinstance(item, tuple) else (item, "")
+            offer = Offer(place, record.provider, summary)
+            self._offers.setdefault((kind, name), []).append(offer)
             names.setdefault(kind, []).append(name)
         offers = {kind: tuple(offered) for kind, offered in names.items()}
-        self.records.append(record.model_copy(update={"offers": offers}))
+        self.records.append(record._replace(offers=offers))
+
+
+def sentence(command: click.Command) -> str:
+    """The first sentence of a command's help, which click by itself cuts at 45 characters."""
+    return command.get_short_help_str(limit=1000)
 
 
 def _offered(plugin: object) -> Iterator[tuple[str, str, Any]]:
     """(kind, name, class or command or where it is) of a plugin's hooks; raises PluginError."""
     for kind, implementation in _hooks(plugin):
         items = implementation()
-        if isinstance(items, Mapping) and all(isinstance(it, str) for it in items.values()):
+        if isinstance(items, Mapping) and all(map(_is_place, items.values())):
             yield from ((kind, name, place) for name, place in items.items())
             continue
         if not isinstance(items, (list, tuple)):
@@ -185,6 +202,11 @@ def _offered(plugin: object) -> Iterator[tuple[str, str, Any]]:
         for item in items:
             _check(kind, item)
             yield kind, item.name, item
+
+
+def _is_place(item: object) -> bool:
+    """Whether it is `"module:attribute"`, perhaps with a line of help."""
+    return all(isinstance(part, str) for part in (item if isinstance(item, tuple) else (item,)))
 
 
 def _hooks(plugin: object) -> list[tuple[str, Any]]:
@@ -212,8 +234,7 @@ def _check(kind: str, item: Any) -> None:
         if not isinstance(item, click.Command):
             raise PluginError(f"hook 'commands' offers {item!r}, which is no click command")
         return
-    is_component = isinstance(item, type) and issubclass(item, Component)
-    if not is_component or getattr(item, "kind", None) != kind:
+    if not isinstance(item, type) or getattr(item, "kind", None) != kind:
         raise PluginError(f"hook {kind!r} offers {item!r}, which is no class of kind {kind!r}")
     if not isinstance(getattr(item, "name", None), str):
         raise PluginError(f"{item.__name__} has no `name`")

@@ -7,9 +7,10 @@ Fields are options, methods are behaviour, and `name` is how a run file asks for
     format = { name = "pairwise-verdict", thinking = "plan" }  # TOML
     format = "pairwise-verdict"                               # TOML, default options
 
-A field typed with a kind's abstract class accepts all three, if the validation context is a
-`Context` (`j1sdk.runfile` makes it). Dumping writes the second form, with all options of the
-class that is really there. Options typed `Path` or `ModelName` are relative to the run file.
+A field typed with a kind's abstract class accepts all three; names are looked up in the validation
+context (a `Context`, which `j1sdk.runfile` makes), or else in the process's catalogue. Dumping
+writes the second form, with all options of the class that is really there. Options typed `Path` or
+`ModelName` are relative to the run file.
 
 What a component opens (weights, connections, files) is no part of it: two components are equal if
 their options are, used or not, and `replace` makes a copy that has opened nothing yet.
@@ -17,10 +18,10 @@ their options are, used or not, and `replace` makes a copy that has opened nothi
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import Callable, Mapping
 from inspect import isabstract
 from pathlib import Path
-from typing import Annotated, Any, ClassVar, NamedTuple, Protocol, Self, get_args
+from typing import TYPE_CHECKING, Annotated, Any, ClassVar, NamedTuple, Protocol, Self, get_args
 
 from pydantic import (
     BaseModel,
@@ -28,12 +29,15 @@ from pydantic import (
     ModelWrapValidatorHandler,
     SerializationInfo,
     SerializerFunctionWrapHandler,
+    ValidationError,
     ValidationInfo,
     model_serializer,
     model_validator,
 )
+from pydantic.fields import FieldInfo
 
-from j1sdk.errors import did_you_mean
+from j1sdk.catalogue import catalogue
+from j1sdk.errors import ConfigError, did_you_mean, explain
 
 
 class Finder(Protocol):
@@ -65,10 +69,39 @@ ModelName = Annotated[str, _IsModel()]
 beside the run file, is a folder."""
 
 
-class Value(BaseModel):
-    """A frozen value that accepts no unknown fields."""
+class MaybeName(NamedTuple):
+    """Marks a path that may be a name instead, of which there is no file beside the run file."""
 
-    model_config = ConfigDict(frozen=True, extra="forbid")
+    is_name: Callable[[str], bool]
+
+
+class Value(BaseModel):
+    """A frozen value that accepts no unknown fields.
+
+    Building one, and `replace`, raise ConfigError with a line for each problem. `model_validate`
+    and its like are pydantic's own, for values inside of values, and raise its ValidationError.
+    """
+
+    model_config = ConfigDict(frozen=True, extra="forbid", use_attribute_docstrings=True)
+
+    if not TYPE_CHECKING:  # type checkers read the fields
+
+        def __init__(self, /, **options: Any) -> None:
+            try:
+                self.__pydantic_validator__.validate_python(options, self_instance=self)
+            except ValidationError as error:
+                raise ConfigError(_refusal(type(self), error)) from None
+
+        # Values inside of this one are validated without it: all problems are collected.
+        __init__.__pydantic_base_init__ = True
+
+        def __setattr__(self, name: str, value: Any) -> None:
+            if name in type(self).model_fields:
+                raise ConfigError(
+                    f"{type(self).__name__} is frozen: make a changed copy,"
+                    f" .replace({name}={value!r})"
+                )
+            super().__setattr__(name, value)
 
     @model_validator(mode="before")
     @classmethod
@@ -83,9 +116,16 @@ class Value(BaseModel):
         return data if folder is None else _relocated(cls, data, folder)
 
     def replace(self, **changes: Any) -> Self:
-        """A copy with other values in some fields, validated like one made by hand."""
+        """A copy with some fields changed, validated as a new one is; raises ConfigError."""
         given = {name: getattr(self, name) for name in self.model_fields_set}
         return type(self)(**{**given, **changes})
+
+
+def _refusal(cls: type[BaseModel], error: ValidationError) -> str:
+    """What is wrong with the options of a class, each problem on a line of its own."""
+    problems = explain(error)
+    between = " " if len(problems) == 1 else "\n  "
+    return between.join([f"{cls.__name__}:", *problems])
 
 
 def _relocated(cls: type[BaseModel], data: dict[str, Any], folder: Path) -> dict[str, Any]:
@@ -93,18 +133,25 @@ def _relocated(cls: type[BaseModel], data: dict[str, Any], folder: Path) -> dict
     moved = dict(data)
     for name in data.keys() & cls.model_fields.keys():
         field = cls.model_fields[name]
-        if any(isinstance(mark, _IsModel) for mark in _parts((field.annotation, *field.metadata))):
+        if any(isinstance(mark, _IsModel) for mark in parts((field.annotation, *field.metadata))):
             moved[name] = _model_at(folder, data[name])
-        elif Path in _parts(field.annotation):
+        elif Path in parts(field.annotation) and not _is_name(field, folder, data[name]):
             moved[name] = _path_at(folder, data[name])
     return moved
 
 
-def _parts(annotation: Any) -> list[Any]:
+def _is_name(field: FieldInfo, folder: Path, value: Any) -> bool:
+    marks = [mark for mark in field.metadata if isinstance(mark, MaybeName)]
+    if not isinstance(value, str) or (folder / value).exists():
+        return False
+    return any(mark.is_name(value) for mark in marks)
+
+
+def parts(annotation: Any) -> list[Any]:
     """A type and all that it is made of."""
     inner = annotation if isinstance(annotation, tuple) else get_args(annotation)
     inner = (*inner, *getattr(annotation, "__metadata__", ()))
-    return [annotation, *(part for one in inner for part in _parts(one))]
+    return [annotation, *(part for one in inner for part in parts(one))]
 
 
 def _path_at(folder: Path, value: Any) -> Any:
@@ -134,6 +181,8 @@ class Component(Value):
     ) -> Self:
         """Turn "pointwise" and {"name": "pointwise", ...} into the component they name."""
         options = {"name": value} if isinstance(value, str) else value
+        if isinstance(value, type) and issubclass(value, Component):
+            raise ValueError(f"{value.__name__} is a class: write {value.__name__}()")
         if not isinstance(options, dict) or "name" not in options:
             if isinstance(options, dict) and isabstract(cls):
                 raise ValueError(f"no `name`: say which of the {cls.kind} is meant")
@@ -143,11 +192,8 @@ class Component(Value):
         rest = {key: option for key, option in options.items() if key != "name"}
         if options["name"] == getattr(cls, "name", None):
             return handler(rest)
-        if info.context is None:
-            raise ValueError(
-                f"{options['name']!r} is a name; outside a run file pass the object itself"
-            )
-        named = info.context.find(cls.kind, options["name"])
+        known: Finder = catalogue() if info.context is None else info.context
+        named = known.find(cls.kind, options["name"])
         built = named.model_validate(rest, context=info.context)
         if not isinstance(built, cls):
             raise ValueError(f"{options['name']!r} is no {cls.__name__}")

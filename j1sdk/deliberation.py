@@ -7,6 +7,7 @@ catch `Unparseable` and its kin and make a status of them.
 
 from __future__ import annotations
 
+import asyncio
 import hashlib
 from collections.abc import Callable, Iterable
 
@@ -25,6 +26,9 @@ from j1sdk.types import (
     Usage,
 )
 
+LONG = 50_000
+"""Characters of responses that take more than a moment to quote."""
+
 
 class Deliberation:
     """One presentation on its way to a judgment: ask `turn`, `send` the completion, repeat."""
@@ -35,8 +39,8 @@ class Deliberation:
     def __init__(
         self, format: JudgmentFormat, shown: Presentation, reserved: Iterable[str]
     ) -> None:
-        self._shown = shown
-        quoted = quote_presentation(shown, {*format.markers, *reserved})
+        self._format, self._shown = format, shown
+        quoted = quote_presentation(shown, format.markers, reserved)
         self._generator = format.deliberate(quoted)
         self._transcript: Conversation = ()
         self._usage = Usage()
@@ -54,7 +58,7 @@ class Deliberation:
         """Take what the judge wrote for `turn`."""
         if self.turn is None:
             raise RuntimeError("the deliberation is over")
-        self._transcript = _said(self.turn.say, completion.text)
+        self._transcript = _said(self.turn.say, completion)
         self._usage += completion.usage
         cut = completion.finish_reason == "length"
         self._advance(lambda: self._generator.send(completion), cut)
@@ -82,7 +86,13 @@ class Deliberation:
         if len(reading.scores) != len(self._shown.order):
             shown, read = len(self._shown.order), len(reading.scores)
             raise RuntimeError(f"the format read {read} scores for {shown} responses")
-        self._end(JudgmentStatus.OK, reading, "")
+        low, high = self._format.score_range
+        if all(low <= score <= high for score in reading.scores):  # false for NaN
+            self._end(JudgmentStatus.OK, reading, "")
+        else:
+            read_as = ", ".join(f"{score:g}" for score in reading.scores)
+            detail = f"the format read {read_as}, outside its range {low:g} to {high:g}"
+            self._fail(JudgmentStatus.OUT_OF_RANGE, detail)
 
     def _fail(self, status: JudgmentStatus, detail: str) -> None:
         self._end(status, None, detail)
@@ -101,12 +111,16 @@ class Deliberation:
         )
 
 
-def _said(say: Conversation, text: str) -> Conversation:
-    """The conversation with what was written added, or put behind what it continues."""
-    last = say[-1]
-    if last.role == "assistant":
-        return (*say[:-1], Message(role="assistant", content=last.content + text))
-    return (*say, Message(role="assistant", content=text))
+def _said(say: Conversation, written: Completion) -> Conversation:
+    """The conversation with what was written added, or put behind what it continues.
+
+    A tag that the prompt opened stands before the answer, so that a transcript is whole.
+    """
+    *before, last = say
+    continued = last.role == "assistant"
+    begun = last.content if continued else ""
+    said = Message(role="assistant", content=written.opened + begun + written.text)
+    return (*before, said) if continued else (*say, said)
 
 
 async def deliberate(
@@ -114,7 +128,7 @@ async def deliberate(
     number: int = 0,
 ) -> Judgment:  # fmt: skip
     """Sample `number` of a presentation's judgment: an engine's judgments are all made here."""
-    deliberation, turns = Deliberation(format, shown, engine.reserved), 0
+    deliberation, turns = await _begun(format, shown, engine.reserved), 0
     while (turn := deliberation.turn) is not None:
         turns += 1
         limit = min(turn.max_new_tokens or sampling.max_new_tokens, sampling.max_new_tokens)
@@ -130,6 +144,15 @@ async def deliberate(
         except EngineError as error:
             deliberation.fail(error)
     return deliberation.judgment
+
+
+async def _begun(
+    format: JudgmentFormat, shown: Presentation, reserved: Iterable[str]
+) -> Deliberation:
+    """A deliberation. Long texts are quoted in a thread, for others to go on meanwhile."""
+    if sum(map(len, shown.responses)) < LONG:
+        return Deliberation(format, shown, reserved)
+    return await asyncio.to_thread(Deliberation, format, shown, reserved)
 
 
 def seed_of(seed: int | None, shown: Presentation, turn: int, number: int = 0) -> int | None:

@@ -79,19 +79,48 @@ class UnscoredError(J1Error):
     """A framework needs a number for a failed judgment and the run's policy is "error"."""
 
 
+ELSEWHERE = {
+    "api_base": ("base_url",),
+    "batch_size": ("tasks_per_step", "prompts_per_step", "micro_batch"),
+    "beta": ("kl",),
+    "file": ("path",),
+    "group_size": ("rollouts", "samples"),
+    "init_kl_coef": ("kl",),
+    "kl_coef": ("kl",),
+    "lr": ("learning_rate",),
+    "max_completion_length": ("max_new_tokens",),
+    "max_length": ("max_new_tokens", "context"),
+    "max_steps": ("steps",),
+    "max_tokens": ("max_new_tokens",),
+    "model_name_or_path": ("model",),
+    "n": ("rollouts", "samples"),
+    "num_episodes": ("epochs",),
+    "num_generations": ("rollouts", "samples"),
+    "num_train_epochs": ("epochs",),
+    "per_device_train_batch_size": ("micro_batch", "batch_size"),
+    "temp": ("temperature",),
+    "url": ("base_url",),
+}
+"""What other libraries call an option, and what it may be called here."""
+
+
 def did_you_mean(word: str, known: Iterable[str]) -> str:
     """`; did you mean 'x'?` for a near miss, or the known words, or nothing."""
     known = sorted(known)
+    if here := [name for name in ELSEWHERE.get(word, ()) if name in known]:
+        return f"; did you mean {here[0]!r}?"
     if close := get_close_matches(word, known, n=1):
         return f"; did you mean {close[0]!r}?"
     return f"; known: {', '.join(known)}" if known else ""
 
 
-def explain(error: ValidationError) -> list[str]:
+def explain(error: ValidationError | ConfigError) -> list[str]:
     """A validation's complaints as lines: the key, and what is wrong with it."""
+    if isinstance(error, ConfigError):
+        return [str(error)]
     lines = []
     for problem in error.errors(include_url=False):
         key, message = ".".join(map(str, problem["loc"])), problem["msg"]
-        message = message.removeprefix("Value error, ")
+        message = message.removeprefix("Value error, ").replace("a valid tuple", "a list")
         lines.append(f"{key}: {message}" if key else message)
     return lines

@@ -25,20 +25,19 @@ it is first asked for.
 from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, TypeAlias
 
 import pluggy
-
-from j1sdk.component import Component
 
 if TYPE_CHECKING:
     import click
 
-Offers = Sequence[type[Component]] | Mapping[str, str]
-"""Classes; or, so that a plugin loads nothing yet, `{"name": "module:Class"}`."""
+    from j1sdk.component import Component
 
-Commands = Sequence["click.Command"] | Mapping[str, str]
-"""Commands; or where each is, as above."""
+Offers: TypeAlias = "Sequence[type[Component]] | Mapping[str, str]"
+"""Classes; or, so that a plugin loads nothing yet, `{"name": "module:Class"}`."""
+Commands: TypeAlias = "Sequence[click.Command] | Mapping[str, str | tuple[str, str]]"
+"""Commands; or, loading nothing yet, `{"name": ("module:command", "Its line in j1 --help.")}`."""
 
 hookspec = pluggy.HookspecMarker("j1sdk")
 hookimpl = pluggy.HookimplMarker("j1sdk")
@@ -87,6 +86,16 @@ def benchmarks() -> Offers:  # type: ignore[empty-body]
 @hookspec
 def trainers() -> Offers:  # type: ignore[empty-body]
     """What trains a judge."""
+
+
+@hookspec
+def adapters() -> Offers:  # type: ignore[empty-body]
+    """A judge as what an RLHF framework takes for a reward."""
+
+
+@hookspec
+def dialects() -> Offers:  # type: ignore[empty-body]
+    """A framework's words over HTTP: routes of the reward server."""
 
 
 @hookspec

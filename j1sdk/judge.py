@@ -19,8 +19,8 @@ from typing import TYPE_CHECKING, Any, Literal, Self
 
 from pydantic import Field, model_validator
 
-from j1sdk.adapters import Unscored, reward_function
 from j1sdk.background import run
+from j1sdk.catalogue import catalogue
 from j1sdk.component import Value
 from j1sdk.deliberation import deliberate
 from j1sdk.engines import Engine
@@ -29,7 +29,7 @@ from j1sdk.files import write_text
 from j1sdk.formats import JudgmentFormat
 from j1sdk.rankings import Ranking, wins
 from j1sdk.rankings.round_robin import RoundRobin
-from j1sdk.runfile import HERE, RUN_FILE, dump, read_value, versions
+from j1sdk.runfile import HERE, RUN_FILE, dump, read_value, validate, versions
 from j1sdk.scaling import Samples, Scaling
 from j1sdk.scaling.single import Single
 from j1sdk.types import (
@@ -69,12 +69,17 @@ class JudgeRewardModel(Value):
     """A judge that scores, compares and ranks responses."""
 
     format: JudgmentFormat
+    """How the judge is asked and its answer is read."""
     engine: Engine
+    """The model that judges."""
     orders: Literal["both", "first"] = "both"
     """`first` shows each pair once, in the order given: half the cost, and position bias stays."""
     scaling: Scaling = Field(default_factory=Single)
+    """How many judgments are drawn for one, and what they add up to."""
     ranking: Ranking = Field(default_factory=RoundRobin)
+    """How a pairwise judge scores more than two responses."""
     sampling: Sampling = Sampling()
+    """How the engine draws a completion."""
 
     @model_validator(mode="after")
     def _check(self) -> Self:
@@ -93,6 +98,10 @@ class JudgeRewardModel(Value):
 
     async def judge_async(self, tasks: Sequence[JudgmentTask]) -> list[JudgeResult]:
         """Judge each task's responses; a pairwise judge takes tasks of exactly two."""
+        if not isinstance(tasks, Sequence) or not all(isinstance(t, JudgmentTask) for t in tasks):
+            raise ConfigError(
+                "judge takes a list of tasks: judge([JudgmentTask(prompt=..., responses=[...])])"
+            )
         return list(await asyncio.gather(*map(self._judge_task, tasks)))
 
     def judge(self, tasks: Sequence[JudgmentTask]) -> list[JudgeResult]:
@@ -103,8 +112,9 @@ class JudgeRewardModel(Value):
         """What this judge is shown of a task; raises ConfigError for a number it cannot judge."""
         if self.format.arity == 2 and len(task.responses) != 2:
             raise ConfigError(
-                f"task {task.id} has {len(task.responses)} responses; {self.format.name} judges"
-                " two: use rank(prompt, responses)"
+                f"task {task.id} has {len(task.responses)} responses, and {self.format.name} judges"
+                " two: use rank(prompt, responses), `j1 eval --benchmark pairs --data FILE`, or"
+                " format `pointwise`"
             )
         return presentations(task, self.format.arity, both_orders=self.orders == "both")
 
@@ -128,8 +138,11 @@ class JudgeRewardModel(Value):
         A pointwise judge's score, scaled; a pairwise judge's mean win over the reference
         response in both orders. Raises ConfigError for a pairwise judge without references.
         """
-        if isinstance(prompts, str) or len(prompts) != len(responses):
-            raise ConfigError("give as many prompts as responses, in two lists")
+        if isinstance(prompts, str) or isinstance(responses, str):
+            raise ConfigError("score takes two lists: score([prompt, ...], [response, ...])")
+        for name, given in (("prompts", prompts), ("references", references)):
+            if given is not None and len(given) != len(responses):
+                raise ConfigError(f"{len(given)} {name} for {len(responses)} responses")
         if self.format.arity == 1:
             return await self._score_alone(prompts, responses, references)
         if references is None:
@@ -156,6 +169,8 @@ class JudgeRewardModel(Value):
         self, prompt: str | Conversation, responses: Sequence[str]
     ) -> RankedResponses:
         """Score n responses to one prompt together. Responses that are equal share a score."""
+        if isinstance(responses, str):
+            raise ConfigError("rank takes a list of responses: rank(prompt, [first, second, ...])")
         distinct = list(dict.fromkeys(responses))
         if not distinct:
             raise ConfigError("there are no responses to rank")
@@ -185,11 +200,15 @@ class JudgeRewardModel(Value):
         """Score n responses to one prompt together. Responses that are equal share a score."""
         return run(self.rank_async(prompt, responses))
 
-    def as_reward_function(
-        self, framework: Literal["trl"], unscored: Unscored = "none", **options: Any
-    ) -> Callable[..., Any]:
-        """This judge as what a framework takes for a reward; options in `j1sdk.adapters`."""
-        return reward_function(self, framework, unscored=unscored, **options)
+    def as_reward_function(self, framework: str, **options: Any) -> Callable[..., Any]:
+        """This judge as what a framework takes for a reward, by the adapter of that name.
+
+        `options` are the adapter's. Raises ConfigError.
+        """
+        kind: type[Any] = catalogue().find("adapters", framework)
+        adapter = validate(kind, options, f"the adapter {framework!r}")
+        made: Callable[..., Any] = adapter.reward_function(self)
+        return made
 
     @classmethod
     def load(cls, directory: str | Path, **changes: Any) -> JudgeRewardModel:

@@ -24,7 +24,7 @@ Several tables [[train]] are phases that run one after the other (`j1sdk.trainin
 from __future__ import annotations
 
 from abc import abstractmethod
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 from pathlib import Path
 from typing import Any, ClassVar, Protocol, runtime_checkable
 
@@ -108,6 +108,7 @@ class Run(Value):
     """Everything a run file can say."""
 
     judge: JudgeRewardModel
+    """The judge: to be asked, trained or served."""
     data: Source | None = None
     """Where tasks come from, for training and judging."""
     train: Trainer | None = None
@@ -130,17 +131,18 @@ class Run(Value):
         return train
 
 
-def read_run(path: Path, known: Finder | None = None) -> Run:
+def read_run(path: Path, known: Finder | None = None, settings: Sequence[str] = ()) -> Run:
     """The run a file describes; raises ConfigError naming the file, the key and what to do.
 
-    Paths in it are relative to the file.
+    Paths in it are relative to the file. `settings`, such as `"train.learning_rate=1e-5"`, count
+    as if the file said so.
     """
-    return read_value(Run, path, known)
+    return read_value(Run, path, known, settings=settings)
 
 
-def open_run(path: Path) -> Run:
+def open_run(path: Path, settings: Sequence[str] = ()) -> Run:
     """The run of a run file, or of a saved judge's folder; raises ConfigError."""
-    return read_run(path / RUN_FILE if path.is_dir() else path)
+    return read_run(path / RUN_FILE if path.is_dir() else path, settings=settings)
 
 
 def build_run(described: dict[str, Any], where: str = "run", known: Finder | None = None) -> Run:

@@ -7,6 +7,7 @@ are taken from there (`j1sdk.component`). What is saved beside a model is a run 
 from __future__ import annotations
 
 import tomllib
+from collections.abc import Sequence
 from pathlib import Path
 from typing import Any, TypeVar
 
@@ -54,14 +55,53 @@ def validate(
 
 
 def read_value(
-    kind: type[Described], path: Path, known: Finder | None = None, table: str = ""
-) -> Described:
-    """What a file, or one table of it, describes; raises ConfigError naming file and key."""
+    kind: type[Described], path: Path, known: Finder | None = None, table: str = "",
+    settings: Sequence[str] = (),
+) -> Described:  # fmt: skip
+    """What a file, or one table of it, describes; raises ConfigError naming file and key.
+
+    `settings` are changes such as `"train.learning_rate=1e-5"`, as if the file said so.
+    """
     tables = read_tables(path)
+    for setting in settings:
+        _set(tables, *_parsed(setting))
     if table and table not in tables:
         raise ConfigError(f"{path} has no [{table}] table")
     described = tables[table] if table else tables
     return validate(kind, described, str(path), known, path.parent.absolute())
+
+
+def _parsed(setting: str) -> tuple[list[str], Any]:
+    """`a.b=1` as (["a", "b"], 1); what is no TOML value is a text."""
+    key, equals, written = setting.partition("=")
+    path = [part.strip() for part in key.split(".")]
+    if not equals or not all(path):
+        raise ConfigError(f"--set {setting}: write KEY=VALUE, such as train.learning_rate=1e-5")
+    try:
+        return path, tomllib.loads(f"value = {written}")["value"]
+    except tomllib.TOMLDecodeError:
+        return path, written.strip()
+
+
+def _set(tables: Any, path: list[str], value: Any) -> None:
+    """Change what stands at the end of a path of keys; tables on the way are made."""
+    key: Any = path[0]
+    if isinstance(tables, list):
+        key = _place(tables, path[0])
+    elif not isinstance(tables, dict):
+        raise ConfigError(f"--set ...{'.'.join(path)}: there is {tables!r} and no table")
+    if len(path) == 1:
+        tables[key] = value
+        return
+    inner = tables.get(key, {}) if isinstance(tables, dict) else tables[key]
+    tables[key] = {"name": inner} if isinstance(inner, str) else inner  # a component's bare name
+    _set(tables[key], path[1:], value)
+
+
+def _place(items: list[Any], key: str) -> int:
+    if key.isdecimal() and int(key) < len(items):
+        return int(key)
+    raise ConfigError(f"--set ...{key}: there is a list of {len(items)}; say which, from 0")
 
 
 def dump(described: Value | dict[str, Any]) -> str:

@@ -4,31 +4,19 @@ from __future__ import annotations
 
 import hashlib
 import json
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from enum import StrEnum
-from typing import Annotated, Any, Literal, Self
+from typing import TYPE_CHECKING, Annotated, Any, Literal, Self
 
-from pydantic import BeforeValidator, Field, FiniteFloat, model_validator
+from pydantic import Field, FiniteFloat, model_validator
 
 from j1sdk.component import Value
+from j1sdk.messages import Conversation as Conversation
+from j1sdk.messages import Message as Message
+from j1sdk.messages import as_conversation
 
 Scores = tuple[float, ...]
 """One score per response *shown*, in the order shown."""
-
-
-class Message(Value):
-    """One turn of a conversation."""
-
-    role: Literal["system", "user", "assistant"]
-    content: str
-
-
-def _as_conversation(prompt: Any) -> Any:
-    return ({"role": "user", "content": prompt},) if isinstance(prompt, str) else prompt
-
-
-Conversation = Annotated[tuple[Message, ...], BeforeValidator(_as_conversation)]
-"""Messages, oldest first. Where one is expected, a string is taken as one user message."""
 
 
 class JudgmentTask(Value):
@@ -36,15 +24,34 @@ class JudgmentTask(Value):
 
     prompt: Conversation = Field(min_length=1)
     responses: tuple[str, ...] = Field(min_length=1)
-    preferred: int | None = Field(default=None, ge=0)
+    preferred: int | None = Field(default=None, ge=0, strict=True)
     """Index of the gold response, where known."""
     reference: str | None = None
     """A reference answer, shown by formats that have a place for it."""
     ratings: tuple[FiniteFloat, ...] | None = None
-    """How good each response is, or by how much the preferred one wins, where known."""
+    """How good each response is, or by how much the preferred one wins, where known.
+
+    All responses with the highest rating are gold; where that is every response, gold is a tie.
+    """
     subset: str | None = None
     id: str = ""
     """Unique within a run; a digest of the content unless given."""
+
+    if (
+        TYPE_CHECKING
+    ):  # the forms that validation takes, for type checkers without pydantic's plugin
+
+        def __init__(
+            self,
+            *,
+            prompt: str | Sequence[Message | Mapping[str, Any]],
+            responses: Sequence[str],
+            preferred: int | None = None,
+            reference: str | None = None,
+            ratings: Sequence[float] | None = None,
+            subset: str | None = None,
+            id: str = "",
+        ) -> None: ...
 
     @model_validator(mode="before")
     @classmethod
@@ -53,7 +60,7 @@ class JudgmentTask(Value):
             keys = ("responses", "preferred", "reference", "subset")
             known = {key: data.get(key) for key in keys}
             known |= {"ratings": data["ratings"]} if data.get("ratings") else {}
-            known["prompt"] = _as_conversation(data.get("prompt"))
+            known["prompt"] = as_conversation(data.get("prompt"))
             text = json.dumps(known, sort_keys=True, default=_plain)
             digest = hashlib.sha256(text.encode("utf-8", "surrogatepass")).hexdigest()
             return {**data, "id": digest[:16]}
@@ -71,6 +78,18 @@ class JudgmentTask(Value):
         if self.preferred is not None and rated[self.preferred] < max(rated):
             raise ValueError(f"preferred is {self.preferred}, but ratings say {rated}")
         return self
+
+    @property
+    def golds(self) -> tuple[int, ...]:
+        """Indices of all gold responses: with ratings, of those rated highest."""
+        if self.ratings is None:
+            return () if self.preferred is None else (self.preferred,)
+        return tuple(place for place, one in enumerate(self.ratings) if one == max(self.ratings))
+
+    @property
+    def tied(self) -> bool:
+        """Whether gold says that no response is better than another."""
+        return len(self.responses) > 1 and len(self.golds) == len(self.responses)
 
     @classmethod
     def from_pair(
@@ -122,7 +141,9 @@ class Sampling(Value):
     temperature: float = Field(default=0.0, ge=0.0)
     """0 is greedy."""
     top_p: float = Field(default=1.0, gt=0.0, le=1.0)
+    """Draw from the likeliest tokens that have this probability together; 1 is all of them."""
     max_new_tokens: int = Field(default=2048, ge=1)
+    """Length of a completion, at most."""
     stop: tuple[Annotated[str, Field(min_length=1)], ...] = ()
     """Generation ends when one of these is written; it stays in the text."""
     seed: int | None = None
@@ -148,10 +169,22 @@ class Completion(Value):
     """What an engine wrote."""
 
     text: str
+    """What was written, without what was asked."""
     finish_reason: Literal["stop", "length"] = "stop"
     """`length` when a token limit or the context ended it."""
+    server_reason: str = ""
+    """What a server calls the end of it, where that is another word."""
     prompt_tokens: int = 0
+    """Tokens of what was asked."""
     completion_tokens: int = 0
+    """Tokens of what was written."""
+    opened: str = ""
+    """What the rendered prompt had begun of the answer, such as `<think>`; not in `text`."""
+
+    @property
+    def whole(self) -> str:
+        """The answer with what the prompt had begun of it."""
+        return self.opened + self.text
 
     @property
     def usage(self) -> Usage:

@@ -40,6 +40,13 @@ def test_import_time_is_told_beside_its_floor(tmp_path: Path) -> None:
     assert figures["facts"] == {"rounds": 2}
 
 
+def test_quoting_a_task_once_is_a_fraction_of_quoting_each_presentation(tmp_path: Path) -> None:
+    ranking, *growth = measured("quoting", tmp_path)["rows"]
+    times = int(ranking["beside"].split(", ")[1].split()[0])
+    assert times > 4, "four responses, each shown in six presentations"
+    assert len(growth) == 2
+
+
 @pytest.mark.parametrize("path", sorted(BENCHMARKS.glob("results/*.json")), ids=lambda p: p.stem)
 def test_recorded_figures_say_what_made_them(path: Path) -> None:
     figures = json.loads(path.read_text(encoding="utf-8"))

@@ -483,7 +483,7 @@ def test_the_shipped_plugins_install_and_are_found(
     monkeypatch.syspath_prepend(shipped)
     found = Catalogue.discover()
     shipped_by = {"spct": "spct", "budget-forcing": "budget-forcing", "rm-r1": "family"}
-    for name, distribution in shipped_by.items():
-        (one,) = records(found, name)
-        assert (one.status, one.distribution) == ("loaded", f"j1sdk-{distribution}")
+    for name, plugin in shipped_by.items():
+        (one,) = records(found, plugin)
+        assert (one.status, one.distribution) == ("loaded", f"j1sdk-{plugin}")
         assert found.find("formats", name).name == name

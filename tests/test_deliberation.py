@@ -143,6 +143,19 @@ def test_a_format_that_miscounts_its_scores_is_a_bug_and_not_a_status() -> None:
         replay(Miscounts(), SHOWN, Completion(text=""))
 
 
+@pytest.mark.parametrize("score", [float("nan"), float("inf"), -0.5, 1.5])
+def test_a_score_that_a_format_cannot_mean_is_no_score(score: float) -> None:
+    class Unchecked(PairwiseVerdict):
+        name: ClassVar[str] = "unchecked"
+
+        def parse(self, text: str) -> Scores:
+            return (1.0, score)
+
+    judgment = replay(Unchecked(), SHOWN, Completion(text=""))
+    assert (judgment.status, judgment.scores) == (JudgmentStatus.OUT_OF_RANGE, None)
+    assert "outside its range 0 to 1" in judgment.detail
+
+
 def test_a_replay_is_the_judgment_of_a_recorded_completion() -> None:
     text = "</think><answer>[[A]]</answer>"
     judgment = replay(PairwiseVerdict(), SHOWN, Completion(text=text))

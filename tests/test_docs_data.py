@@ -17,6 +17,8 @@ from j1sdk_data.quality import DataQuality
 
 from j1sdk.catalogue import catalogue
 from j1sdk.cli import j1
+from j1sdk.data.jsonl import JsonLines
+from j1sdk.data.shapes import SHAPES
 from j1sdk.runfile import validate
 
 ROOT = Path(__file__).parents[1]
@@ -28,10 +30,30 @@ def blocks(language: str) -> list[str]:
     return re.findall(rf"^```{language}\n(.*?)^```", PAGE, re.M | re.S)
 
 
-@pytest.mark.parametrize("number", range(len(blocks("toml"))))
-def test_the_build_files_are_accepted(number: int) -> None:
-    builder = validate(Build, tomllib.loads(blocks("toml")[number]), "page").builder
+READ = [block for block in blocks("toml") if block.startswith("[data]")]
+BUILT = [block for block in blocks("toml") if block.startswith("[builder]")]
+
+
+@pytest.mark.parametrize("block", BUILT)
+def test_the_build_files_are_accepted(block: str) -> None:
+    builder = validate(Build, tomllib.loads(block), "page").builder
     assert f"`{builder.name}`" in PAGE
+
+
+@pytest.mark.parametrize("block", READ)
+def test_the_data_of_run_files_are_accepted(block: str, tmp_path: Path) -> None:
+    described = tomllib.loads(block)
+    source = validate(JsonLines, described["data"], "page")
+    if source.path.name == "answers.csv":
+        path = tmp_path / "answers.csv"
+        path.write_text("question,first,second,better\n?,a,b,1\n?,a,b,tie\n", encoding="utf-8")
+        (task,) = source.model_copy(update={"path": path}).load()
+        assert (task.responses, task.preferred) == (("a", "b"), 1)
+
+
+def test_every_column_of_the_shapes_is_on_the_page() -> None:
+    columns = {name for shape in SHAPES for name in shape.columns}
+    assert columns - {"response1", "response2"} <= set(re.findall(r"`(\w+)`", PAGE))
 
 
 def test_every_builder_is_in_the_table() -> None:
@@ -47,7 +69,7 @@ def test_a_command_has_the_options_shown(command: list[str]) -> None:
 def test_the_sums_are_built_and_checked_as_shown(quickstart_home: Path) -> None:
     """The tiny policy's answers, in the folder that the page speaks of."""
     subprocess.run([sys.executable, "-c", blocks("python")[0]], cwd=quickstart_home, check=True)
-    (quickstart_home / "sums.toml").write_text(blocks("toml")[2], encoding="utf-8")
+    (quickstart_home / "sums.toml").write_text(BUILT[2], encoding="utf-8")
     here = [words for words in COMMANDS if any("sums" in word for word in words)]
     j1_here = str(Path(sys.executable).with_name("j1"))
     for command in here:

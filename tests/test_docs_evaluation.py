@@ -16,9 +16,9 @@ from j1sdk_benchmarks.judgebench import JudgeBench
 from j1sdk import JudgeRewardModel, PairwiseVerdict, Scripted
 from j1sdk.catalogue import catalogue
 from j1sdk.cli import j1
+from j1sdk.evaluation import read_records
 from j1sdk.evaluation.bootstrap import REPLICATES
 from j1sdk.evaluation.evaluations import Evaluated
-from j1sdk.judgments import Record
 
 ROOT = Path(__file__).parents[1]
 PAGE = (ROOT / "docs" / "evaluation.md").read_text(encoding="utf-8")
@@ -82,8 +82,9 @@ def test_the_python_example_prints_what_is_said(home: Path) -> None:
     assert second == "0.25 0.25 2 of 350 tasks: not comparable with published figures."
 
 
-def test_the_lines_are_records_of_our_kind() -> None:
-    lines = [Record(**json.loads(line)) for line in block("json").splitlines()]
+def test_the_lines_are_records_of_our_kind(tmp_path: Path) -> None:
+    (tmp_path / "judgments.jsonl").write_text(block("json"), encoding="utf-8")
+    lines = list(read_records(tmp_path / "judgments.jsonl"))
     assert {line.id for line in lines} == {"17", "18"} and len(lines) == 4
 
 

@@ -15,6 +15,7 @@ import pytest
 from click.testing import CliRunner
 from reward_client import ask, pointwise
 
+from j1sdk.adapters.texts import requested
 from j1sdk.cli import j1
 from j1sdk.cli.serve import welcome
 from j1sdk.run import build_run
@@ -22,7 +23,6 @@ from j1sdk.server import Serve, served
 from j1sdk.server.app import posts
 from j1sdk.server.desk import Desk
 from j1sdk.server.metrics import Meter
-from j1sdk.server.rendered import asked
 
 PAGE = (Path(__file__).parents[1] / "docs" / "serving.md").read_text(encoding="utf-8")
 ANSWER = "<think>Fine.</think> <score>7.5</score>"
@@ -94,7 +94,7 @@ def test_the_tables_are_accepted() -> None:
     run = build_run(whole)
     assert run.serve == Serve(unscored="error") == Serve()
     options = Serve.model_validate(pattern["serve"])
-    assert asked("<|im_start|>user\nWhy?<|im_end|>\n<|im_start|>assistant\n", options) == "Why?"
+    assert requested("<|im_start|>user\nWhy?<|im_end|>\n<|im_start|>assistant\n", options) == "Why?"
 
 
 def rows(heading: str) -> dict[str, list[str]]:

@@ -5,11 +5,10 @@ import time
 from typing import Any
 
 import pytest
-from pydantic import ValidationError
 
 from j1sdk.engines import cut_after
 from j1sdk.engines.scripted import Scripted
-from j1sdk.errors import EngineError
+from j1sdk.errors import ConfigError, EngineError
 from j1sdk.quoting import COMMON_SPECIAL_TOKENS
 from j1sdk.types import Completion, Conversation, Message, Sampling
 
@@ -96,7 +95,7 @@ def test_a_script_is_no_option_of_a_run_file() -> None:
 
 
 def test_a_negative_latency_is_refused() -> None:
-    with pytest.raises(ValidationError):
+    with pytest.raises(ConfigError):
         Scripted(latency=-1)
 
 

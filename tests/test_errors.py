@@ -59,5 +59,5 @@ def test_every_complaint_is_a_line_with_its_key() -> None:
 
 def test_a_complaint_about_the_whole_has_no_key() -> None:
     with pytest.raises(ValidationError) as caught:
-        JudgmentTask(prompt="p", responses=("r",), preferred=5)
+        JudgmentTask.model_validate({"prompt": "p", "responses": ("r",), "preferred": 5})
     assert explain(caught.value) == ["preferred is 5, but there are 1 responses"]

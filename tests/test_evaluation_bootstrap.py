@@ -200,12 +200,15 @@ def test_mcnemars_test_is_of_the_official_score() -> None:
     tied = [one for n in range(8) for one in both(str(n), A_WINS, TIE, "Math")]
     same = compare(JudgeBench(), units(records), units(tied))
     assert (same.only_first, same.only_second, same.p_value) == (0, 0, 1)
-    other = compare(LLMBar(), *([one._replace(subset="Natural") for one in units(found, LLMBar())]
-                                for found in (records, tied)))  # fmt: skip
+    natural = [
+        [one._replace(subset="Natural") for one in units(found, LLMBar())]
+        for found in (records, tied)
+    ]
+    other = compare(LLMBar(), natural[0], natural[1])
     assert other.p_value is other.only_first is None, "no adversarial pairs, no official score"
     every = [[Unit(f"{s}{one.id}", s, one.credits) for s in ADVERSARIAL
               for one in units(found, LLMBar())] for found in (records, tied)]  # fmt: skip
-    whole = compare(LLMBar(), *every)
+    whole = compare(LLMBar(), every[0], every[1])
     assert (whole.only_first, whole.only_second) == (32, 0) and (whole.p_value or 1) < 1e-8
 
 

@@ -239,7 +239,6 @@ def test_the_second_response_may_be_the_preferred_one(tmp_path: Path) -> None:
     [
         {"prompt": "?", "responses": ["a", "b"]},
         {"prompt": "?", "responses": ["a"], "preferred": 0},
-        {"prompt": "?", "responses": ["a", "b"], "ratings": [3, 3]},
     ],
 )
 def test_a_task_without_anything_to_be_right_about_is_named(
@@ -251,7 +250,7 @@ def test_a_task_without_anything_to_be_right_about_is_named(
 
 
 def test_a_bad_line_of_ones_own_is_named_as_the_source_does(tmp_path: Path) -> None:
-    with pytest.raises(DataError, match=r"mine.jsonl, line 2: prompt: Field required"):
+    with pytest.raises(DataError, match=r"mine.jsonl, line 2: no prompt is found"):
         own(tmp_path, PAIR, {"chosen": "a", "rejected": "b"}).tasks()
 
 

@@ -5,11 +5,10 @@ from typing import Any
 import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
-from pydantic import ValidationError
 
 from j1sdk.deliberation import question, replay
 from j1sdk.engines.scripted import Scripted
-from j1sdk.errors import OutOfRange, Unparseable
+from j1sdk.errors import ConfigError, OutOfRange, Unparseable
 from j1sdk.formats import JudgmentFormat
 from j1sdk.formats.pairwise_scores import PairwiseScores
 from j1sdk.formats.pairwise_verdict import PairwiseVerdict
@@ -42,6 +41,7 @@ def status(format: JudgmentFormat, text: str, cut: bool = False) -> str:
         (PAV, "<think>A is right.</think>\n<answer>[[A]]</answer>", (1, 0)),
         (PAV, "<think>\n</think> <answer> [[ B ]] </answer>\n", (0, 1)),
         (PAV, "</think><answer>[[B]]</answer>", (0, 1)),
+        (PAV, "</think>**<answer>[[B]]</answer>**.<|im_end|>\n</s>", (0, 1)),
         (PAV, "<think><answer>[[A]]</answer></think><answer>[[B]]</answer>", (0, 1)),
         (PAV, f"{THOUGHT}<answer>[[A]]</answer> so <answer>[[A]]</answer>", (1, 0)),
         (PAV, f"{THOUGHT}[[B]] is worse. <answer>[[A]]</answer>", (1, 0)),
@@ -76,6 +76,21 @@ UNREADABLE: list[tuple[JudgmentFormat, str]] = [
     (PAV, f"{THOUGHT}<answer>[[C]]</answer>"),
     (PAV, f"{THOUGHT}<answer>[[A]] or [[B]]</answer>"),
     (PAV, f"{THOUGHT}<answer>[[A]]</answer> wait </think>"),
+    (PAV, f"{THOUGHT}<answer>[[A]]</answer> No: <answer>[B]</answer>"),
+    (PAV, f"{THOUGHT}<answer>[[A]]</answer> No: <Answer>[[B]]</Answer>"),
+    (PAV, f"{THOUGHT}<answer>[[B]]</answer><ans\nwer>[[A]]</answer><answer>[[B]]</answer>"),
+    (PAV, f"{THOUGHT}<answer>[[A]]</answer> Wait, B is better."),
+    (PAV, f"{THOUGHT} <think>maybe <answer>[[A]]</answer>"),
+    (PAV, f"{THOUGHT} < THINK >maybe <answer>[[A]]</answer>"),
+    (
+        PairwiseVerdict(thinking="plan"),
+        "<think><plan></plan><execution></execution><answer>[[A]]</answer>",
+    ),
+    (POS, f"{THOUGHT}<score>4/5</score>"),
+    (Pointwise(high=1), f"{THOUGHT}<score>1/10</score>"),
+    (POS, f"{THOUGHT}<score>8</score> Wait, no: <score>about 3</score>"),
+    (POS, f"{THOUGHT}\uff1cscore\uff1e3\uff1c/score\uff1e<score>8</score>"),
+    (PAS, f"{THOUGHT}<score_A>4/5</score_A><score_B>1</score_B>"),
     (PAS, f"{THOUGHT}<score_A>7</score_A>"),
     (PAS, f"{THOUGHT}<score_A>7</score_A><score_B>x</score_B>"),
     (POS, f"{THOUGHT}<score>5</score><score>6</score>"),
@@ -126,7 +141,16 @@ def test_a_lenient_reading_takes_the_last_answer_anywhere(
     assert format.parse(text) == scores
 
 
-@pytest.mark.parametrize("text", ["A is better", "<answer>[[C]]</answer>", ""])
+@pytest.mark.parametrize(
+    "text",
+    [
+        "A is better",
+        "<answer>[[C]]</answer>",
+        "",
+        "[[A]], or rather [[C]]",
+        "<answer>[[A]]</answer> No: <answer>[B]</answer>",
+    ],
+)
 def test_a_lenient_reading_does_not_guess_either(text: str) -> None:
     assert status(PairwiseVerdict(lenient=True), text) == "unparseable"
 
@@ -153,7 +177,7 @@ def test_a_score_range_is_asked_for_read_and_reported() -> None:
     [{"low": 5, "high": 5}, {"low": 6, "high": 1}, {"high": float("inf")}, {"low": 0.25}],
 )
 def test_an_impossible_score_range_is_refused(options: dict[str, float]) -> None:
-    with pytest.raises(ValidationError):
+    with pytest.raises(ConfigError):
         Pointwise(**options)
 
 

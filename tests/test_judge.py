@@ -6,7 +6,6 @@ from collections.abc import Callable
 from typing import Any, ClassVar
 
 import pytest
-from pydantic import ValidationError
 
 from j1sdk.engines.scripted import Scripted
 from j1sdk.errors import ConfigError, EngineError
@@ -317,7 +316,7 @@ def test_a_judge_is_its_options() -> None:
     dumped = JudgeRewardModel(format=Pointwise(high=5), engine=Scripted()).model_dump()
     assert dumped["format"]["name"] == "pointwise"
     assert dumped["format"]["high"] == 5
-    with pytest.raises(ValidationError, match="did you mean 'format'"):
+    with pytest.raises(ConfigError, match="did you mean 'format'"):
         JudgeRewardModel(formt=Pointwise(), engine=Scripted())  # type: ignore[call-arg]
 
 

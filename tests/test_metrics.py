@@ -10,9 +10,8 @@ import sys
 import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
-from pydantic import ValidationError
 
-from j1sdk.errors import DataError, MissingExtraError
+from j1sdk.errors import ConfigError, DataError, MissingExtraError
 from j1sdk.evaluation import metrics
 from j1sdk.evaluation.metrics import NO_SUBSET, Metrics, Rate, Share, by_subset, measure
 from j1sdk.judge import result_of
@@ -319,7 +318,7 @@ def test_a_rate_is_found_by_its_name() -> None:
 
 
 def test_a_rate_lies_in_its_interval() -> None:
-    with pytest.raises(ValidationError, match="not between"):
+    with pytest.raises(ConfigError, match="not between"):
         Rate(value=0.9, low=0.1, high=0.2)
 
 
@@ -340,7 +339,7 @@ def test_metrics_are_plain_json() -> None:
 
 
 def test_metrics_are_frozen() -> None:
-    with pytest.raises(ValidationError):
+    with pytest.raises(ConfigError):
         measure([CONSISTENT]).n = 2  # type: ignore[misc]
 
 

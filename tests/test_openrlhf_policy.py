@@ -20,14 +20,14 @@ from j1sdk import (
     Pointwise,
     Scripted,
 )
+from j1sdk.adapters.openrlhf import items_of
+from j1sdk.adapters.scores import Item
+from j1sdk.adapters.texts import Label
 from j1sdk.cli import j1
 from j1sdk.errors import TrainingError
 from j1sdk.report.training import training_report
 from j1sdk.run import Run, dump_run, read_run
 from j1sdk.server import Serve, served
-from j1sdk.server.dialects import OpenRLHF as Dialect
-from j1sdk.server.labels import Label
-from j1sdk.server.refusals import Unreadable
 from j1sdk.training.openrlhf.base import Written
 from j1sdk.training.openrlhf.launch import launch
 from j1sdk.training.openrlhf.policy import OpenRLHFPolicy
@@ -79,24 +79,29 @@ def test_the_judge_is_shown_the_rows_prompt_and_not_the_template(made: Any) -> N
     _, (row, other) = made(SUM, TALK)
     for known, asked in ((row, SUM), (other, TALK)):
         sent = sample("four<|im_end|>", known["input"], known["label"])
-        (item,) = Dialect.model_validate(sent).items(Serve())
+        (item,) = items_of(sent["query"], sent["prompts"], sent["labels"], Serve())
         assert item.prompt == Label.model_validate(asked).prompt
         assert (item.response, item.reference) == ("four", asked.get("reference"))
     sent = sample("four", row["input"], row["label"])
-    (item,) = Dialect.model_validate(sent).items(Serve(reference="none"))
+    (item,) = items_of(sent["query"], sent["prompts"], sent["labels"], Serve(reference="none"))
     assert item.reference is None
+
+
+def items_of_sample(response: str, prompt: str, label: str) -> list[Item]:
+    sent = sample(response, prompt, label)
+    return items_of(sent["query"], sent["prompts"], sent["labels"], Serve())
 
 
 @pytest.mark.parametrize("label", ["4", '{"prompt": "x"}', "j1"])
 def test_any_other_text_is_a_reference(label: str) -> None:
-    (item,) = Dialect.model_validate(sample("four", "2+2?", label)).items(Serve())
+    (item,) = items_of_sample("four", "2+2?", label)
     assert (item.prompt[0].content, item.reference) == ("2+2?", label)
 
 
 def test_a_damaged_label_is_refused(made: Any) -> None:
     for damaged in ('{"j1":{"prompt": 4}}', '{"j1":{"prompt": "2+', '{"j1":'):
-        with pytest.raises(Unreadable, match="a label that is damaged"):
-            Dialect.model_validate(sample("four", "2+2?", damaged)).items(Serve())
+        with pytest.raises(DataError, match="a label that is damaged"):
+            items_of_sample("four", "2+2?", damaged)
 
 
 def test_a_label_survives_arrow(made: Any, tmp_path: Path) -> None:

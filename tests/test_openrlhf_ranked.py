@@ -16,9 +16,9 @@ from reward_client import asked_of, by_length, pointwise, scored
 from rollout_engine import Answer, Engine, params
 
 from j1sdk import ConfigError, EngineError, JudgeRewardModel, Pointwise, Scripted, UnscoredError
+from j1sdk.adapters.texts import Label
 from j1sdk.run import Run, dump_run
 from j1sdk.server import Serve
-from j1sdk.server.labels import Label
 from j1sdk.training.openrlhf.ranked import RankedExecutor, agent_executor
 
 PROMPT = "<|im_start|>user\nSay something<|im_end|>\n<|im_start|>assistant\n"

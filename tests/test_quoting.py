@@ -1,12 +1,23 @@
 from __future__ import annotations
 
+import asyncio
+
 import pytest
 from hypothesis import example, given, settings
 from hypothesis import strategies as st
 
+from j1sdk.deliberation import deliberate
+from j1sdk.engines.scripted import Scripted
 from j1sdk.formats.pairwise_verdict_scores import PairwiseVerdictScores
-from j1sdk.quoting import COMMON_SPECIAL_TOKENS, breakable, quote, quote_presentation
-from j1sdk.types import JudgmentTask, Message, Presentation
+from j1sdk.formats.pointwise import Pointwise
+from j1sdk.quoting import (
+    COMMON_SPECIAL_TOKENS,
+    NOT_SHOWN,
+    breakable,
+    quote,
+    quote_presentation,
+)
+from j1sdk.types import JudgmentTask, Message, Presentation, Sampling
 
 MARKERS = frozenset(PairwiseVerdictScores.markers) | COMMON_SPECIAL_TOKENS
 markers = st.sampled_from(sorted(MARKERS))
@@ -81,6 +92,44 @@ def test_no_markers_change_nothing() -> None:
 def test_a_megabyte_of_markers_is_quoted() -> None:
     text = "<think>" * 150_000
     assert quote(text, MARKERS) == "< think>" * 150_000
+
+
+@given(tight_text, tight_markers, st.integers(1, 9))
+@settings(max_examples=200)
+def test_a_long_text_is_quoted_in_windows_as_in_one(text: str, marks: set[str], size: int) -> None:
+    with pytest.MonkeyPatch.context() as patch:
+        patch.setattr("j1sdk.quoting.WINDOW", size)
+        quoted = quote(text, marks).lower()
+    assert not [marker for marker in breakable(marks) if marker.lower() in quoted]
+    assert quoted.replace(" ", "") == text.lower().replace(" ", "")
+
+
+def test_others_go_on_while_a_long_response_is_quoted() -> None:
+    long = "<" * 3_000_000
+
+    async def ticks() -> int:
+        count, shown = 0, Presentation(task=JudgmentTask(prompt="?", responses=(long,)), order=(0,))
+        engine = Scripted(answers=("</think><score>5</score>",))
+        judging = asyncio.ensure_future(deliberate(Pointwise(), engine, Sampling(), shown))
+        while not judging.done():
+            await asyncio.sleep(0)
+            count += 1
+        assert (await judging).scores == (5.0,)
+        return count
+
+    assert asyncio.run(ticks()) > 20
+
+
+def test_a_task_is_quoted_once_and_only_what_is_shown() -> None:
+    task = JudgmentTask(prompt="?", responses=("<eos> a", "<eos> b", "<eos> c"))
+    orders = ((0, 1), (1, 0), (1, 2))
+    first, turned, other = (
+        quote_presentation(Presentation(task=task, order=order), MARKERS) for order in orders
+    )
+    assert first.responses[0] is turned.responses[1]
+    assert first.responses[1] is other.responses[0]
+    assert first.task.responses[2] == NOT_SHOWN
+    assert other.responses == ("< eos> b", "< eos> c")
 
 
 def test_prompt_responses_and_reference_are_quoted_and_the_rest_is_kept() -> None:

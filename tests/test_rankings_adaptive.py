@@ -17,10 +17,10 @@ from statistics import fmean
 import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
-from pydantic import ValidationError
 
 from j1sdk import Adaptive, Judgment, Knockout, Pivot, Ranking, RoundRobin, Scores
 from j1sdk.catalogue import catalogue
+from j1sdk.errors import ConfigError
 from j1sdk.rankings import matches
 from j1sdk.rankings.bradley_terry import fitted, prior
 from j1sdk.testing import RankingContract
@@ -188,7 +188,7 @@ def test_the_default_spends_two_fifths() -> None:
 
 @pytest.mark.parametrize("options", [{"budget": 0}, {"budget": 1.1}, {"focus": -1}])
 def test_options_out_of_range_are_refused(options: dict[str, float]) -> None:
-    with pytest.raises(ValidationError):
+    with pytest.raises(ConfigError):
         Adaptive(**options)
 
 

@@ -7,7 +7,6 @@ from typing import Any
 import pytest
 from hypothesis import given
 from hypothesis import strategies as st
-from pydantic import ValidationError
 
 from j1sdk import (
     Completion,
@@ -276,7 +275,7 @@ def test_scores_and_rankings_are_made_of_scaled_judgments() -> None:
 
 
 def test_drawing_the_same_judgment_many_times_is_refused() -> None:
-    with pytest.raises(ValidationError, match=r"vote would draw one judgment 8 times over at"):
+    with pytest.raises(ConfigError, match=r"vote would draw one judgment 8 times over at"):
         judge(Vote(), Scripted(), temperature=0.0)
     assert judge(Vote(n=1), Scripted(), temperature=0.0).scaling == Vote(n=1)
 
@@ -358,7 +357,7 @@ def test_a_judge_can_judge_its_own_judgments() -> None:
     ],
 )
 def test_a_meta_judge_that_cannot_work_is_refused(options: Any, complaint: str) -> None:
-    with pytest.raises(ValidationError, match=complaint):
+    with pytest.raises(ConfigError, match=complaint):
         MetaJudge(**{"format": Pointwise(), **options})
 
 

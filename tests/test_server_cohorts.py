@@ -71,10 +71,46 @@ def test_prompts_are_kept_apart() -> None:
     assert asked_of(judge) == 2 * 4 * 3
 
 
-def test_twice_as_many_are_two_cohorts() -> None:
-    with served(by_length(), cohort(4)) as server:
-        asyncio.run(ask_all(f"{server.url}/get_reward", [sample(a) for a in EIGHT]))
+def slow() -> JudgeRewardModel:
+    """A judge that prefers the longer response, after a while."""
+    judge = by_length()
+    return judge.model_copy(update={"engine": judge.engine.model_copy(update={"latency": 0.8})})
+
+
+def test_more_than_a_cohort_has_places_for_are_refused() -> None:
+    with served(slow(), cohort(4)) as server:
+        url = f"{server.url}/get_reward"
+        replies = asyncio.run(ask_all(url, [sample(a) for a in EIGHT]))
+        assert metric(server.url, "j1_cohorts_total", outcome="whole") == 1
+    assert sorted(reply.status for reply in replies) == [200] * 4 + [409] * 4
+    refused = next(reply for reply in replies if reply.status == 409)
+    assert "X-J1-Group" in refused.json["error"]
+
+
+@pytest.mark.parametrize("place", ["query", "header", "field"])
+def test_named_groups_with_one_prompt_are_kept_apart(place: str) -> None:
+    """Two trainers, whose rollouts arrive in turns."""
+
+    async def scene(url: str) -> list[Any]:
+        asked = []
+        for response in EIGHT[:4]:
+            for name in "ab":
+                body, at, headers = sample(f"{response}{name}"), url, {}
+                if place == "query":
+                    at = f"{url}?group={name}"
+                elif place == "header":
+                    headers = {"X-J1-Group": name}
+                else:
+                    body["group"] = name
+                asked.append(ask_async(at, body, **headers))
+        return list(await asyncio.gather(*asked))
+
+    with served(slow(), cohort(4)) as server:
+        replies = asyncio.run(scene(f"{server.url}/get_reward"))
         assert metric(server.url, "j1_cohorts_total", outcome="whole") == 2
+    for own, name in ((replies[::2], "a"), (replies[1::2], "b")):
+        named = [f"{response}{name}" for response in EIGHT[:4]]
+        assert rewards(own) == list(by_length().rank("Why?", named).scores)
 
 
 def test_equal_rollouts_each_count_and_share_a_score() -> None:

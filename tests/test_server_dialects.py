@@ -10,8 +10,8 @@ import pytest
 from reward_client import ask, asked_of, by_length, metric, pointwise, sample, scored
 
 from j1sdk import EngineError, JudgeRewardModel, Pointwise
+from j1sdk.adapters.texts import ENDS
 from j1sdk.server import Serve, served
-from j1sdk.server.rendered import ENDS
 
 CHATML = "<|im_start|>user\nWhy?<|im_end|>\n<|im_start|>assistant\n"
 ROUTES: dict[str, dict[str, Any]] = {
@@ -172,7 +172,8 @@ class TestSlime:
         assert reply.body == "0.5" and "Be brief." in seen(judge)
 
     @pytest.mark.parametrize(
-        "prompt", [[], [{"role": "tool", "content": "x"}], [{"role": "user"}], 3, None]
+        "prompt",
+        [[], [{"role": "ghost", "content": "x"}], [{"role": "user", "text": "x"}], 3, None],
     )
     def test_other_prompts_are_refused(self, url: str, prompt: Any) -> None:
         reply = ask(f"{url}/slime", {"prompt": prompt, "response": "7.5!"})

@@ -12,7 +12,6 @@ from typing import Any
 
 import pytest
 from prometheus_client.parser import text_string_to_metric_families
-from pydantic import ValidationError
 from reward_client import (
     ask,
     ask_all,
@@ -32,6 +31,7 @@ from j1sdk.server.running import RewardServer
 
 TOKEN = "s3cret:with/odd?signs"
 GUARDED = ("/", "/metrics", "/v1/models", "/v1/stats")
+JSON = b"Content-Type: application/json\r\n"
 POSTS = ("/get_reward", "/slime", "/llamafactory", "/classify", "/v1/judge")
 
 
@@ -63,6 +63,7 @@ class TestToken:
         [
             "Bearer wrong", f"Bearer {TOKEN}x", f"Bearer {TOKEN[:-1]}", "Bearer ", "Bearer",
             f"Digest {TOKEN}", basic("j1:wrong"), basic(f"{TOKEN}x:"), "Basic !!!", "Basic /w==",
+            basic("j1:schlüssel"), "Basic sch\xfcssel",
             TOKEN,
         ],
     )  # fmt: skip
@@ -98,7 +99,7 @@ class TestOptions:
 
     @pytest.mark.parametrize("host", ["0.0.0.0", "::", "10.0.0.3", "example.org", ""])
     def test_an_open_host_needs_a_token(self, host: str) -> None:
-        with pytest.raises(ValidationError, match="set token_env"):
+        with pytest.raises(ConfigError, match="set token_env"):
             Serve(host=host)
         assert Serve(host=host, token_env="JUDGE_TOKEN").host == host
 
@@ -112,7 +113,10 @@ class TestOptions:
             ({"cohort": 1}, "serve.cohort: Input should be greater than or equal to 2"),
             ({"cohort": 8, "max_pending": 4}, "serve: a cohort of 8 needs a max_pending"),
             ({"cohort": 2, "cohort_wait": 200}, "has to leave time to judge"),
-            ({"unscored": "none"}, "serve.unscored: Input should be 'error', 'neutral' or"),
+            (
+                {"unscored": "none"},
+                "serve.unscored: Input should be 'error', 'group', 'neutral' or",
+            ),
             ({"prompt_pattern": "("}, "serve.prompt_pattern: not a regular expression"),
             ({"prot": 1}, "unknown key 'prot'; did you mean 'port'?"),
         ],
@@ -155,6 +159,7 @@ class TestLimits:
         host = server.url.removeprefix("http://")
         with closing(http.client.HTTPConnection(host, timeout=10)) as connection:
             connection.putrequest("POST", "/get_reward")
+            connection.putheader("Content-Type", "application/json")
             connection.putheader("Transfer-Encoding", "chunked")
             connection.endheaders()
             with pytest.raises(OSError):  # it has hung up
@@ -179,14 +184,22 @@ class TestLimits:
     def test_a_client_may_hang_up_before_it_has_said_all(self, server: RewardServer) -> None:
         host, port = server.url.removeprefix("http://").split(":")
         with socket.create_connection((host, int(port)), timeout=10) as raw:
-            raw.sendall(b"POST /slime HTTP/1.1\r\nHost: x\r\nContent-Length: 50\r\n\r\n{")
+            raw.sendall(
+                b"POST /slime HTTP/1.1\r\nHost: localhost\r\n"
+                + JSON
+                + b"Content-Length: 50\r\n\r\n{"
+            )
         until(lambda: ask(f"{server.url}/v1/stats").json["refused"] == 1)
         assert metric(server.url, "j1_requests_total", code="499") == 1
 
     def test_a_length_that_is_no_number_is_refused(self, server: RewardServer) -> None:
         host, port = server.url.removeprefix("http://").split(":")
         with socket.create_connection((host, int(port)), timeout=10) as raw:
-            raw.sendall(b"POST /slime HTTP/1.1\r\nHost: x\r\nContent-Length: -5\r\n\r\n")
+            raw.sendall(
+                b"POST /slime HTTP/1.1\r\nHost: localhost\r\n"
+                + JSON
+                + b"Content-Length: -5\r\n\r\n"
+            )
             assert raw.recv(1000).startswith(b"HTTP/1.1 4")
         assert ask(f"{server.url}/health").status == 200
 
@@ -308,7 +321,7 @@ class TestMetrics:
         with served(pointwise(scored(5))) as server:
             for status in ("ok", "unparseable", "truncated", "out_of_range", "engine_error"):
                 assert metric(server.url, "j1_judgments_total", status=status) == 0
-            for reason in ("judgment", "deadline", "cohort"):
+            for reason in ("judgment", "deadline", "cohort", "unfinished"):
                 assert metric(server.url, "j1_unscored_total", reason=reason) == 0
 
     def test_two_servers_count_for_themselves(self) -> None:

@@ -14,7 +14,7 @@ from reward_client import ask, pointwise, sample
 from j1sdk import EngineError, Pointwise
 from j1sdk.engines.scripted import Answer
 from j1sdk.server import Serve, served
-from j1sdk.server.history import EXCERPT, LATEST, History
+from j1sdk.server.metrics import EXCERPT, LATEST, History
 from j1sdk.server.running import RewardServer
 from j1sdk.types import Judgment, JudgmentStatus, Message
 

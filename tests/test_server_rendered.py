@@ -8,10 +8,9 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from j1sdk.server import Serve
-from j1sdk.server.options import is_loopback
-from j1sdk.server.refusals import Unreadable
-from j1sdk.server.rendered import ENDS, after_prompt, asked, split, without_end
+from j1sdk.adapters.texts import ENDS, after_prompt, requested, split, without_end
+from j1sdk.errors import DataError
+from j1sdk.server import Serve, is_loopback
 
 CHATML = "<|im_start|>user\nWhy?<|im_end|>\n<|im_start|>assistant\n"
 LLAMA = "<|start_header_id|>assistant<|end_header_id|>\n\n"
@@ -22,7 +21,7 @@ responses = st.lists(st.sampled_from(TRICKS) | st.text(max_size=8), max_size=8).
 @given(responses)
 def test_no_response_moves_the_cut(response: str) -> None:
     prompt, found = split(CHATML + response, Serve())
-    assert prompt == CHATML and response.startswith(found)
+    assert prompt == CHATML and found == response
 
 
 @given(responses)
@@ -51,7 +50,7 @@ def test_a_greedy_pattern_cuts_at_the_last_turn() -> None:
     """For prompts of several turns, whose user has chosen to trust the policy."""
     text = f"{CHATML}Because.<|im_end|>\n{CHATML}So.<|im_end|>"
     options = Serve(response_after=r".*<\|im_start\|>assistant\n")
-    assert split(text, options)[1] == "So."
+    assert split(text, options)[1] == "So.<|im_end|>"
     assert split(text, Serve())[1].startswith("Because.")
 
 
@@ -65,20 +64,20 @@ def test_a_greedy_pattern_cuts_at_the_last_turn() -> None:
 )
 def test_a_prompt_pattern_finds_the_last_request(pattern: str, found: str) -> None:
     prompt = f"{CHATML}Yes.<|im_end|>\n<|im_start|>user\nWho?<|im_end|>\n"
-    assert asked(prompt, Serve(prompt_pattern=pattern)) == found
+    assert requested(prompt, Serve(prompt_pattern=pattern)) == found
 
 
 def test_without_patterns_the_prompt_is_as_it_was() -> None:
-    assert asked(CHATML, Serve()) == CHATML
+    assert requested(CHATML, Serve()) == CHATML
 
 
 def test_what_cannot_be_cut_is_refused() -> None:
-    with pytest.raises(Unreadable, match="was the prompt truncated"):
+    with pytest.raises(DataError, match="was the prompt truncated"):
         after_prompt("y? Because.", "Why?")
-    with pytest.raises(Unreadable, match="set response_after"):
+    with pytest.raises(DataError, match="set response_after"):
         split("no header at all", Serve())
-    with pytest.raises(Unreadable, match="prompt_pattern does not match"):
-        asked("Why?", Serve(prompt_pattern="Who"))
+    with pytest.raises(DataError, match="prompt_pattern does not match"):
+        requested("Why?", Serve(prompt_pattern="Who"))
 
 
 @pytest.mark.parametrize(

@@ -23,13 +23,13 @@ from j1sdk import (
     UnscoredError,
 )
 from j1sdk import builtins as ours
-from j1sdk.adapters.openrlhf import openrlhf_reward_function, write_shim
 from j1sdk.catalogue import Catalogue
 from j1sdk.cli import j1
 from j1sdk.errors import J1Error
 from j1sdk.hookspecs import hookimpl
 from j1sdk.run import Run, dump_run
 from j1sdk.server import Serve
+from j1sdk.training.openrlhf.reward_file import openrlhf_reward_function, write_shim
 
 PROMPT = "<|im_start|>user\n2+2?<|im_end|>\n<|im_start|>assistant\n"
 

@@ -1,71 +1,28 @@
-"""A judge as the reward of a policy, inside the real GRPOTrainer and across two processes."""
+"""A judge as the reward of a policy, inside the real GRPOTrainer."""
 
 from __future__ import annotations
 
-import asyncio
 import inspect
-import json
-import os
-import re
-import socket
-import subprocess
-import sys
+import pickle
 from collections.abc import Callable, Sequence
 from pathlib import Path
 from typing import Any
 
 import pytest
 from j1sdk_quickstart.models import make_model, make_tokenizer
+from trl_reward import asked, call, length, pairwise, pointwise
 
-from j1sdk.engines.scripted import Answer, Scripted
-from j1sdk.errors import ConfigError, EngineError, UnscoredError
-from j1sdk.formats.pairwise_scores import PairwiseScores
+from j1sdk.engines.scripted import Scripted
+from j1sdk.errors import ConfigError, UnscoredError
 from j1sdk.formats.pointwise import Pointwise
 from j1sdk.judge import JudgeRewardModel
-from j1sdk.types import Conversation, Sampling
 
 GROUP = 4
-SHOWN = re.compile(r"^\[Response(?: of assistant [AB])?\]\n(.*?)\n\[End of response", re.S | re.M)
-
-
-def shown(conversation: Conversation) -> list[str]:
-    """The responses a judge was asked about."""
-    return SHOWN.findall(conversation[-1].content)
-
-
-def length(text: str) -> float:
-    return float(min(len(text), 10))
 
 
 def digest(text: str) -> float:
     """Tells texts of one length apart."""
     return float(sum(map(ord, text)) % 11)
-
-
-def scorer(score: Callable[[str], float]) -> Scripted:
-    """An engine that has nothing to say about a response with a question mark."""
-
-    def answer(conversation: Conversation, sampling: Sampling) -> Answer:
-        responses = shown(conversation)
-        if any("?" in response for response in responses):
-            return EngineError("no answer")
-        format = Pointwise() if len(responses) == 1 else PairwiseScores()
-        return format.write(tuple(map(score, responses)))
-
-    return Scripted(script=answer)
-
-
-def pointwise(score: Callable[[str], float] = length) -> JudgeRewardModel:
-    return JudgeRewardModel(format=Pointwise(), engine=scorer(score))
-
-
-def pairwise(score: Callable[[str], float] = length) -> JudgeRewardModel:
-    return JudgeRewardModel(format=PairwiseScores(), engine=scorer(score))
-
-
-def asked(judge: JudgeRewardModel) -> list[list[str]]:
-    assert isinstance(judge.engine, Scripted)
-    return [shown(conversation) for conversation in judge.engine.asked]
 
 
 def improve(
@@ -105,7 +62,7 @@ def test_a_pointwise_judge_scores_every_completion(prompts: Sequence[Any], tmp_p
     scores = [0.0 if "?" in text else digest(text) / 10 for text in completions]
     assert len(set(scores)) > 2
     assert first["rewards/judge_pointwise/mean"] == pytest.approx(sum(scores) / len(scores))
-    assert first["judge_pointwise/unscored_rate"] == sum("?" in one for one in completions) / 8
+    assert first["j1/unscored"] == sum("?" in one for one in completions) / 8
 
 
 def test_a_pairwise_judge_ranks_each_group(tmp_path: Path) -> None:
@@ -131,7 +88,7 @@ def against(references: Sequence[str], pair: Sequence[str]) -> float:
 
 def test_a_pairwise_judge_compares_with_a_reference_column(tmp_path: Path) -> None:
     judge = pairwise()
-    references = ["nothing is as long as this", ""]
+    references = ["nothing is as long as this", "ab"]
     reward = judge.as_reward_function("trl", unscored="neutral")
     first = improve(reward, tmp_path, STRINGS, reference=references)[0]
     pairs = asked(judge)
@@ -143,30 +100,24 @@ def test_a_pairwise_judge_compares_with_a_reference_column(tmp_path: Path) -> No
 
 def test_an_asynchronous_reward_works_in_a_trainer(tmp_path: Path) -> None:
     judge = pairwise(digest)
-    reward = judge.as_reward_function("trl", unscored="neutral", asynchronous=True, name="mine")
-    assert inspect.iscoroutinefunction(reward)
+    reward = judge.as_reward_function("trl", unscored="neutral", asynchronous=True, log_name="mine")
     first = improve(reward, tmp_path, STRINGS)[0]
     assert first["rewards/mine/mean"] == pytest.approx(0.5)
     assert first["rewards/mine/std"] > 0
-    assert "mine/unscored_rate" in first
+    assert "j1/unscored" in first
 
 
 def test_a_trainer_goes_on_where_nothing_could_be_scored(tmp_path: Path) -> None:
     judge = JudgeRewardModel(format=Pointwise(), engine=Scripted())
     first = improve(judge.as_reward_function("trl"), tmp_path, STRINGS)[0]
-    assert first["judge_pointwise/unscored_rate"] == 1.0
+    assert first["j1/unscored"] == 1.0
     assert first["grad_norm"] == 0.0
-
-
-def call(reward: Callable[..., Any], prompts: Any, completions: Any, **columns: Any) -> Any:
-    made = reward(prompts=prompts, completions=completions, **columns)
-    return asyncio.run(made) if inspect.iscoroutine(made) else made
 
 
 @pytest.mark.parametrize("asynchronous", [False, True])
 @pytest.mark.parametrize(
     ("unscored", "expected"),
-    [("none", [None, 0.2]), ("neutral", [0.5, 0.2]), ("floor", [0.0, 0.2])],
+    [("drop", [None, 0.2]), ("neutral", [0.5, 0.2]), ("floor", [0.0, 0.2])],
 )
 def test_a_failed_judgment_is_what_was_declared(
     unscored: Any, expected: list[float | None], asynchronous: bool
@@ -175,7 +126,7 @@ def test_a_failed_judgment_is_what_was_declared(
     assert call(reward, ["p", "p"], ["a?", "ab"]) == expected
 
 
-def test_no_declaration_means_none() -> None:
+def test_by_default_it_is_dropped() -> None:
     assert call(pointwise().as_reward_function("trl"), ["p"], ["a?"]) == [None]
 
 
@@ -188,25 +139,80 @@ def test_a_failed_judgment_can_be_an_error() -> None:
 
 def test_the_rate_of_failures_is_logged_whatever_stands_for_them() -> None:
     logged: dict[str, float] = {}
-    reward = pointwise().as_reward_function("trl", unscored="neutral", name="j")
+    reward = pointwise().as_reward_function("trl", unscored="neutral")
     batch = (["p"] * 4, ["a?", "a", "b", "c"])
     call(reward, *batch, log_metric=logged.__setitem__, trainer_state=None, log_extra=None)
-    assert logged == {"j/unscored_rate": 0.25}
+    assert logged == {"j1/unscored": 0.25}
 
 
 def test_each_function_has_a_name_to_be_logged_under() -> None:
     names = [
-        judge.as_reward_function("trl", name=name).__name__
+        judge.as_reward_function("trl", log_name=name).__name__
         for judge in (pointwise(), pairwise())
         for name in (None, "other")
     ]
     assert names == ["judge_pointwise", "other", "judge_pairwise_scores", "other"]
 
 
-def test_a_group_is_ranked_wherever_its_completions_stand() -> None:
-    reward = pairwise().as_reward_function("trl", group_size=3)
-    prompts, completions = ["p", "q", "p", "q", "q", "p"], ["aaa", "x", "a", "xxx", "xx", "aa"]
-    assert call(reward, prompts, completions) == [1.0, 0.0, 0.0, 1.0, 0.5, 0.5]
+def test_equal_prompts_are_as_many_groups_as_they_are() -> None:
+    reward = pairwise().as_reward_function("trl", group_size=2)
+    completions = ["a", "aaa", "aaaa", "aaaaa"]
+    assert call(reward, ["p"] * 4, completions) == [0.0, 1.0, 0.0, 1.0]
+
+
+def test_a_groups_mean_stands_for_what_was_not_scored() -> None:
+    texts = ["a", "?", "aaa", "?", "??", "???"]
+    alone = pointwise().as_reward_function("trl", group_size=3, unscored="group")
+    assert call(alone, ["p"] * 6, texts) == pytest.approx([0.1, 0.2, 0.3, 0.5, 0.5, 0.5])
+    ranked = pairwise().as_reward_function("trl", group_size=3, unscored="group")
+    assert call(ranked, ["p"] * 6, texts) == [0.0, 0.5, 1.0, 0.5, 0.5, 0.5]
+
+
+def test_evaluation_has_groups_of_its_own_size(tmp_path: Path) -> None:
+    from datasets import Dataset
+    from trl import GRPOConfig, GRPOTrainer
+
+    tokenizer, judge = make_tokenizer([]), pairwise(digest)
+    config = GRPOConfig(
+        output_dir=str(tmp_path), num_generations=GROUP, num_generations_eval=2,
+        per_device_train_batch_size=GROUP, per_device_eval_batch_size=4, max_completion_length=5,
+        gradient_checkpointing=False, use_cpu=True, bf16=False, dataloader_pin_memory=False,
+        save_strategy="no", report_to=[], disable_tqdm=True,
+    )  # fmt: skip
+    rows = Dataset.from_dict({"prompt": list(STRINGS)})
+    trainer = GRPOTrainer(
+        model=make_model(tokenizer, seed=0, hidden=16, layers=1), args=config,
+        reward_funcs=judge.as_reward_function("trl", unscored="neutral"),
+        processing_class=tokenizer, train_dataset=rows, eval_dataset=rows,
+    )  # fmt: skip
+    measured = trainer.evaluate()
+    assert measured["eval_rewards/judge_pairwise_scores/mean"] == pytest.approx(0.5)
+    assert len(asked(judge)) == 2 * 2, "one pair for each prompt, in both orders"
+
+
+class Trainer:
+    """What the function sees of a trainer: the owner of `log_metric`."""
+
+    num_generations = 4
+
+    def log_metric(self, name: str, value: float) -> None: ...
+
+
+def test_a_size_that_is_not_the_trainers_is_refused() -> None:
+    reward = pairwise().as_reward_function("trl", group_size=2)
+    with pytest.raises(ConfigError, match="is 2, but the trainer's num_generations is 4"):
+        call(reward, ["p"] * 2, ["a", "b"], log_metric=Trainer().log_metric)
+
+
+@pytest.mark.parametrize("asynchronous", [False, True])
+def test_the_function_pickles(asynchronous: bool) -> None:
+    engine = Scripted(answers=(Pointwise().write((7.0,)),))
+    judge = JudgeRewardModel(format=Pointwise(), engine=engine)
+    reward = judge.as_reward_function("trl", asynchronous=asynchronous)
+    again = pickle.loads(pickle.dumps(reward))
+    assert again.__name__ == "judge_pointwise"
+    assert inspect.iscoroutinefunction(again.__call__) is asynchronous
+    assert call(again, ["p"], ["a"]) == [0.7]
 
 
 def test_a_reference_decides_completion_by_completion() -> None:
@@ -216,14 +222,26 @@ def test_a_reference_decides_completion_by_completion() -> None:
 
 
 @pytest.mark.parametrize(
-    ("prompts", "group_size"), [(["p", "p"], 4), (["p"], None), (["p"] * 3 + ["q"], None)]
+    "prompts", [["p", "p"], ["p"], ["p"] * 3 + ["q"], ["p", "q", "p", "q"], ["p"] * 6]
 )
-def test_half_a_group_is_refused(prompts: list[str], group_size: int | None) -> None:
+def test_half_a_group_is_refused(prompts: list[str]) -> None:
     judge = pairwise()
-    reward = judge.as_reward_function("trl", group_size=group_size)
-    with pytest.raises(ConfigError, match=r"but the batch holds \d of one.*num_generations"):
+    reward = judge.as_reward_function("trl", group_size=4)
+    with pytest.raises(ConfigError, match=r"of the batch are not groups of 4.*num_generations"):
         call(reward, prompts, [str(place) for place, _ in enumerate(prompts)])
     assert not asked(judge)
+
+
+def test_a_group_whose_size_nobody_knows_is_refused() -> None:
+    with pytest.raises(ConfigError, match="Set group_size to num_generations"):
+        call(pairwise().as_reward_function("trl"), ["p", "p"], ["a", "b"])
+
+
+def test_a_wrong_option_is_refused() -> None:
+    with pytest.raises(ConfigError, match=r"unknown key 'group_sise'; did you mean 'group_size'"):
+        pairwise().as_reward_function("trl", group_sise=2)
+    with pytest.raises(ConfigError, match="Input should be 'drop', 'group'"):
+        pairwise().as_reward_function("trl", unscored="none")
 
 
 def test_a_dialogue_reaches_the_judge_with_the_last_words_of_the_policy() -> None:
@@ -236,83 +254,5 @@ def test_a_dialogue_reaches_the_judge_with_the_last_words_of_the_policy() -> Non
 
 
 def test_an_unknown_framework_is_refused() -> None:
-    with pytest.raises(ConfigError, match="no framework 'tlr'; did you mean 'trl'"):
-        pointwise().as_reward_function("tlr")  # type: ignore[arg-type]
-
-
-WORKER = """
-import asyncio, inspect, json, sys
-import torch.distributed as dist
-sys.path.insert(0, {tests!r})
-from test_serving_trl import asked, pairwise
-
-dist.init_process_group("gloo")
-rank, seen = dist.get_rank(), {{}}
-batches = {{
-    "split": [(["p", "p", "q"], ["a", "aaa", "x"]), (["p", "q", "q"], ["aa", "xxx", "xx"])],
-    "empty": [(["p", "p"], ["a", "aa"]), ([], [])],
-    "short": [(["p", "p"], ["a", "aa"]), (["p", "q"], ["aaa", "x"])],
-}}
-for asynchronous in (False, True):
-    for name, batch in batches.items():
-        judge = pairwise()
-        reward = judge.as_reward_function("trl", asynchronous=asynchronous)
-        try:
-            scores = reward(prompts=batch[rank][0], completions=batch[rank][1])
-            scores = asyncio.run(scores) if inspect.iscoroutine(scores) else scores
-        except ValueError as error:
-            scores = str(error)
-        seen[name + str(asynchronous)] = [scores, asked(judge)]
-with open({out!r} + f"/{{rank}}.json", "w") as file:
-    json.dump(seen, file)
-dist.destroy_process_group()
-"""
-
-
-@pytest.fixture(scope="module")
-def ranks(tmp_path_factory: pytest.TempPathFactory) -> list[dict[str, Any]]:
-    """What each of two processes got for its rows, and asked its judge."""
-    out = tmp_path_factory.mktemp("ranks")
-    worker = out / "worker.py"
-    worker.write_text(WORKER.format(tests=str(Path(__file__).parent), out=str(out)))
-    with socket.socket() as free:
-        free.bind(("127.0.0.1", 0))
-        port = free.getsockname()[1]
-    launch = [sys.executable, "-m", "torch.distributed.run", "--nproc-per-node", "2"]
-    place = ["--master-addr", "127.0.0.1", "--master-port", str(port)]
-    environment = os.environ | {
-        "TMPDIR": str(out), "GLOO_SOCKET_IFNAME": "lo", "OMP_NUM_THREADS": "1",
-        "PYTHONPATH": str(Path(__file__).parents[1]),
-    }  # fmt: skip
-    done = subprocess.run(
-        [*launch, *place, str(worker)], env=environment, capture_output=True, text=True,
-        timeout=240, check=False,
-    )  # fmt: skip
-    assert done.returncode == 0, done.stderr
-    return [json.loads((out / f"{rank}.json").read_text()) for rank in range(2)]
-
-
-@pytest.mark.parametrize("form", ["False", "True"])
-def test_a_group_split_over_processes_is_ranked_whole(
-    ranks: list[dict[str, Any]], form: str
-) -> None:
-    assert [rank["split" + form][0] for rank in ranks] == [[0.0, 1.0, 0.0], [0.5, 1.0, 0.5]]
-
-
-@pytest.mark.parametrize("form", ["False", "True"])
-def test_each_group_is_ranked_by_one_process(ranks: list[dict[str, Any]], form: str) -> None:
-    letters = [{text[0] for pair in rank["split" + form][1] for text in pair} for rank in ranks]
-    assert letters == [{"a"}, {"x"}]
-    assert [len(rank["split" + form][1]) for rank in ranks] == [6, 6]
-
-
-@pytest.mark.parametrize("form", ["False", "True"])
-def test_a_process_without_rows_of_its_own_takes_part(
-    ranks: list[dict[str, Any]], form: str
-) -> None:
-    assert [rank["empty" + form][0] for rank in ranks] == [[0.0, 1.0], []]
-
-
-@pytest.mark.parametrize("form", ["False", "True"])
-def test_half_a_group_is_refused_by_every_process(ranks: list[dict[str, Any]], form: str) -> None:
-    assert all("the batch holds 1 of one" in rank["short" + form][0] for rank in ranks)
+    with pytest.raises(ConfigError, match="no adapter is called 'tlr'; did you mean 'trl'"):
+        pointwise().as_reward_function("tlr")

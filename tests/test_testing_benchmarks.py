@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator, Sequence
+from collections.abc import Iterable, Iterator
 from itertools import count
 from typing import Any, ClassVar
 
@@ -92,7 +92,8 @@ class Whimsical(Two):
 
 
 class ReadsTexts(Two):
-    def units(self, results: Sequence[JudgeResult]) -> list[Unit]:
+    def units(self, results: Iterable[JudgeResult]) -> list[Unit]:
+        results = list(results)
         return [
             unit._replace(subset=result.task.responses[0])
             for unit, result in zip(super().units(results), results, strict=True)

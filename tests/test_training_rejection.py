@@ -8,7 +8,6 @@ from typing import Any
 
 import pytest
 from j1sdk_quickstart.tasks import Arithmetic
-from pydantic import ValidationError
 from tiny_training import (
     FORMAT,
     QUIET,
@@ -166,5 +165,5 @@ def test_what_has_no_weights_to_sample_with_is_refused_at_the_start(pairs: Path)
 
 @pytest.mark.parametrize("options", [{"samples": 1}, {"temperature": 0.0}, {"rounds": 0}])
 def test_sampling_that_gives_no_pair_is_refused(options: dict[str, Any]) -> None:
-    with pytest.raises(ValidationError, match="greater than"):
+    with pytest.raises(ConfigError, match="greater than"):
         OnPolicyDpo(**options)

@@ -4,8 +4,8 @@ from collections.abc import Sequence
 from typing import Any
 
 import pytest
-from pydantic import ValidationError
 
+from j1sdk.errors import ConfigError
 from j1sdk.types import (
     Completion,
     JudgeResult,
@@ -84,16 +84,17 @@ def test_a_given_id_is_kept() -> None:
             r"preferred is 0, but ratings say \(1.0, 2.0\)",
         ),
         ({"prompt": "p", "respones": ("r",)}, "did you mean 'responses'"),
-        ({"prompt": [{"role": "tool", "content": "x"}], "responses": ("r",)}, "role"),
+        ({"prompt": [{"role": "bot", "content": "x"}], "responses": ("r",)}, "role"),
+        ({"prompt": "p", "responses": ("r", "s"), "preferred": True}, "preferred"),
     ],
 )
 def test_a_task_that_cannot_be_judged_is_refused(fields: dict[str, Any], complaint: str) -> None:
-    with pytest.raises(ValidationError, match=complaint):
+    with pytest.raises(ConfigError, match=complaint):
         JudgmentTask(**fields)
 
 
 def test_values_are_frozen() -> None:
-    with pytest.raises(ValidationError, match="frozen"):
+    with pytest.raises(ConfigError, match="frozen"):
         PAIR.reference = "4"  # type: ignore[misc]
 
 
@@ -198,7 +199,7 @@ def test_usage_adds_up_over_judgments() -> None:
     [{"temperature": -0.1}, {"top_p": 0.0}, {"top_p": 1.1}, {"max_new_tokens": 0}, {"stop": [""]}],
 )
 def test_impossible_sampling_is_refused(option: dict[str, Any]) -> None:
-    with pytest.raises(ValidationError):
+    with pytest.raises(ConfigError):
         Sampling(**option)
 
 

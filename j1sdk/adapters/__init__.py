@@ -1,49 +1,59 @@
-"""A judge as a reward for policies: what each RLHF framework takes, and the rule for failures.
+"""A judge as the reward of a policy: one adapter per RLHF framework, and what they share.
 
-A failed judgment has no score. Where a framework can say so (TRL: None), that is what it gets.
-Where it cannot, or where a run declares it, `unscored` decides, and the rate is always logged.
+Every framework hands over prompts, what its policy wrote and perhaps reference answers, and takes
+numbers. An adapter knows its words; the rest is shared:
+
+    answers   what the judge is shown of a completion
+    texts     prompts and responses that a chat template has rendered
+    scores    the score of a response, alone or in its group, and what stands for a missing one
 """
 
 from __future__ import annotations
 
-from collections.abc import Sequence
-from typing import TYPE_CHECKING, Any, Literal
+from abc import abstractmethod
+from collections.abc import Callable
+from typing import TYPE_CHECKING, Any, ClassVar
 
-from j1sdk.errors import ConfigError, UnscoredError, did_you_mean
+from j1sdk.adapters.answers import conversation, final_answer, reference_answer
+from j1sdk.adapters.scores import (
+    Item,
+    Outcome,
+    Unscored,
+    logged,
+    score_alone,
+    score_group,
+    settled,
+)
+from j1sdk.component import Component
 
 if TYPE_CHECKING:
-    from collections.abc import Callable
-
     from j1sdk.judge import JudgeRewardModel
 
-Unscored = Literal["none", "neutral", "floor", "error"]
-"""What stands for a failed judgment: nothing, 0.5, 0, or an UnscoredError."""
-
-FRAMEWORKS = ("trl",)
-
-
-def settle(scores: Sequence[float | None], unscored: Unscored) -> list[float | None]:
-    """The scores with the declared stand-in for each that is missing; raises UnscoredError."""
-    missing = sum(score is None for score in scores)
-    if missing and unscored == "error":
-        raise UnscoredError(
-            f'{missing} of {len(scores)} responses could not be scored, and unscored = "error"'
-        )
-    stand_in = {"none": None, "neutral": 0.5, "floor": 0.0, "error": None}[unscored]
-    return [stand_in if score is None else score for score in scores]
+__all__ = [
+    "Adapter",
+    "Item",
+    "Outcome",
+    "Unscored",
+    "conversation",
+    "final_answer",
+    "logged",
+    "reference_answer",
+    "score_alone",
+    "score_group",
+    "settled",
+]
 
 
-def unscored_rate(scores: Sequence[float | None]) -> float:
-    """Share of responses without a score."""
-    return sum(score is None for score in scores) / len(scores) if scores else 0.0
+class Adapter(Component):
+    """A judge as one framework takes it: `judge.as_reward_function(name, **options)`."""
 
+    kind: ClassVar[str] = "adapters"
+    unscored: Unscored = "drop"
+    """What a response without a score gets: `drop` leaves it out, `group` is the mean of its scored
+    siblings, `neutral` is 0.5, `floor` is 0, and `error` raises UnscoredError."""
+    show_thinking: bool = False
+    """Show the judge the policy's thinking too, not just its final answer."""
 
-def reward_function(
-    judge: JudgeRewardModel, framework: str, unscored: Unscored = "none", **options: Any
-) -> Callable[..., Any]:
-    """The judge as a framework's reward function; raises ConfigError for an unknown framework."""
-    if framework != "trl":
-        raise ConfigError(f"no framework {framework!r}{did_you_mean(framework, FRAMEWORKS)}")
-    from j1sdk.adapters.trl import trl_reward_function
-
-    return trl_reward_function(judge, unscored=unscored, **options)
+    @abstractmethod
+    def reward_function(self, judge: JudgeRewardModel) -> Callable[..., Any]:
+        """What the framework is given for a reward; raises ConfigError for what cannot work."""

@@ -1,59 +1,78 @@
-"""A judge as OpenRLHF's Python reward function: the file that `--reward.remote_url` may name.
+"""A judge as OpenRLHF's Python reward function.
 
-OpenRLHF loads such a file in every rollout worker and calls `reward_func` for one sample at a time,
-on up to 32 threads. The judge is opened when the file is, in each worker; a judge that should be
-loaded once belongs behind `j1 serve`, or on the `openai` engine.
+OpenRLHF calls it for one sample at a time, on up to 32 threads in every rollout worker.
 """
 
 from __future__ import annotations
 
+import asyncio
 from collections.abc import Callable, Sequence
-from pathlib import Path
-from typing import Any
+from functools import partial
+from typing import Any, ClassVar, Literal
 
+from pydantic import Field
+
+from j1sdk.adapters import Adapter
+from j1sdk.adapters.scores import Item, Outcome, late, logged, numbers, score_alone
+from j1sdk.adapters.texts import TextOptions, after_prompt, item_of
 from j1sdk.background import run
-from j1sdk.errors import MissingExtraError
-from j1sdk.files import write_text
-from j1sdk.server import Serve
+from j1sdk.errors import DataError
+from j1sdk.judge import JudgeRewardModel
 
 RewardFunction = Callable[[Sequence[str], Sequence[str], Sequence[Any]], dict[str, Any]]
-SHIM = """\
-# OpenRLHF loads this by --reward.remote_url, once in every rollout worker.
-from j1sdk.adapters.openrlhf import openrlhf_reward_function
-
-reward_func = openrlhf_reward_function({judge!r})
-"""
 
 
-def openrlhf_reward_function(judge: str | Path) -> RewardFunction:
-    """`reward_func` for a run file or a saved judge's folder; its [serve] table has the policy.
+class OpenRLHF(Adapter, TextOptions):
+    """`reward_func` of one sample after the other, a pairwise judge's against the label.
 
-    With `unscored = "error"` a response without a score raises UnscoredError, which ends the
-    training; with "neutral" or "floor" the rate is logged as `j1/unscored`.
+    OpenRLHF needs a number for every sample: with `error` a response without a score raises
+    UnscoredError, which ends the training.
     """
-    from j1sdk.run import open_run
 
-    opened = open_run(Path(judge))
-    try:
-        from j1sdk.server.desk import Desk
-        from j1sdk.server.dialects import OpenRLHF
-        from j1sdk.server.outcomes import settled
-    except ImportError as error:
-        raise MissingExtraError(error.name or "prometheus_client", "serve") from error
-    desk = Desk(opened.judge, opened.serve or Serve())
+    name: ClassVar[str] = "openrlhf"
+    unscored: Literal["neutral", "floor", "error"] = "error"
+    """What a response without a score gets: 0.5, 0, or an UnscoredError."""
+    deadline: float = Field(default=150.0, gt=0)
+    """Seconds a sample may take; OpenRLHF gives up after 180."""
 
-    def reward_func(
-        queries: Sequence[str], prompts: Sequence[str], labels: Sequence[Any]
+    def reward_function(self, judge: JudgeRewardModel) -> RewardFunction:
+        return partial(self._score, judge)
+
+    def _score(
+        self,
+        judge: JudgeRewardModel,
+        queries: Sequence[str],
+        prompts: Sequence[str],
+        labels: Sequence[Any],
     ) -> dict[str, Any]:
-        asked = OpenRLHF(query=list(queries), prompts=list(prompts), labels=list(labels))
-        outcomes = run(desk.score(asked.items(desk.options)))
-        rewards = settled(outcomes, desk.options.unscored)
-        answer: dict[str, Any] = asked.answer(rewards, outcomes)
-        return answer
+        outcomes = run(self._outcomes(judge, items_of(queries, prompts, labels, self)))
+        return answer(numbers(outcomes, self.unscored), outcomes)
 
-    return reward_func
+    async def _outcomes(self, judge: JudgeRewardModel, items: Sequence[Item]) -> list[Outcome]:
+        return list(await asyncio.gather(*(self._in_time(judge, item) for item in items)))
+
+    async def _in_time(self, judge: JudgeRewardModel, item: Item) -> Outcome:
+        try:
+            return await asyncio.wait_for(score_alone(judge, item), self.deadline)
+        except TimeoutError:
+            return late(self.deadline)
 
 
-def write_shim(judge: Path, to: Path) -> None:
-    """Write the file OpenRLHF is to be given; the judge is named by its absolute path."""
-    write_text(to, SHIM.format(judge=str(judge.absolute())))
+def items_of(
+    queries: Sequence[str], prompts: Sequence[str], labels: Sequence[Any], options: TextOptions
+) -> list[Item]:
+    """The items of OpenRLHF's samples, texts with all special tokens; raises DataError."""
+    labels = labels or [None] * len(queries)
+    if not len(queries) == len(prompts) == len(labels):
+        raise DataError("query, prompts and labels differ in length")
+    return [
+        item_of(prompt, after_prompt(query, prompt), label, options)
+        for query, prompt, label in zip(queries, prompts, labels, strict=True)
+    ]
+
+
+def answer(rewards: Sequence[float], outcomes: Sequence[Outcome]) -> dict[str, Any]:
+    """What OpenRLHF takes for them. The keys of `extra_logs` never vary, since it stacks them."""
+    made = [logged(outcome) for outcome in outcomes]
+    logs = {key: [entry[key] for entry in made] for entry in made[:1] for key in entry}
+    return {"rewards": rewards, "scores": rewards, "extra_logs": logs}

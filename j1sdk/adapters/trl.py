@@ -1,130 +1,230 @@
 """A judge as a TRL reward function, for GRPOTrainer and RLOOTrainer.
 
-TRL wants a plain function with a `__name__` of its own (a callable object had none before 1.9),
-calls it with keyword arguments only, and takes None for a row that has no reward.
+TRL calls it with keyword arguments only, logs it by its `__name__`, takes None for a row that has
+no reward, and may pickle it (asynchronous GRPO does): so it is an object, and not a closure.
+
+A group is `num_generations` rows that follow each other, in the order of the processes' ranks, as
+TRL's own advantages count them; equal prompts may be several groups.
 """
 
 from __future__ import annotations
 
 import asyncio
-from collections.abc import Awaitable, Callable, Sequence
-from typing import TYPE_CHECKING, Any
+from collections.abc import Callable, Sequence
+from typing import Any, ClassVar, TypeVar
 
-from j1sdk.adapters import Unscored, settle, unscored_rate
+from pydantic import Field
+
+from j1sdk.adapters import Adapter
+from j1sdk.adapters.answers import conversation, final_answer, opens_thinking, reference_answer
+from j1sdk.adapters.scores import (
+    UNSCORED_RATE,
+    Item,
+    Outcome,
+    score_alone,
+    score_group,
+    settled,
+    unscored_rate,
+    with_group_mean,
+)
 from j1sdk.background import run
-from j1sdk.errors import ConfigError
-from j1sdk.types import Conversation, Message
-
-if TYPE_CHECKING:
-    from j1sdk.judge import JudgeRewardModel
+from j1sdk.errors import ConfigError, DataError, J1Error
+from j1sdk.judge import JudgeRewardModel
 
 Rewards = list[float | None]
-TRLRewardFunction = Callable[..., Rewards] | Callable[..., Awaitable[Rewards]]
-Item = tuple[Conversation, str]
+Batch = dict[str, Any]
+"""What TRL hands over: prompts, completions, and the dataset's other columns."""
+Result = TypeVar("Result")
 
 
-def trl_reward_function(
-    judge: JudgeRewardModel,
-    unscored: Unscored = "none",
-    name: str | None = None,
-    group_size: int | None = None,
-    asynchronous: bool = False,
-) -> TRLRewardFunction:
-    """A function TRL takes in `reward_funcs`.
+class TRL(Adapter):
+    """A function for `reward_funcs`.
 
     A pointwise judge scores each completion. A pairwise judge compares each with the dataset's
-    `reference` column if it has one, and otherwise ranks the completions of a prompt against each
-    other. `group_size` (TRL's num_generations), where given, is checked: half a group is never
-    ranked. A group split over processes is gathered first. `asynchronous` gives a coroutine
-    function, which TRL runs beside other asynchronous rewards.
+    `reference` column if it has one, and otherwise ranks the completions of a group against each
+    other. A group split over processes is gathered first.
     """
 
-    async def score(
-        prompts: Sequence[Any], completions: Sequence[Any], reference: Sequence[str] | None = None,
-        log_metric: Callable[[str, float], None] | None = None, **_: Any,
-    ) -> Rewards:  # fmt: skip
-        asked = [as_conversation(prompt) for prompt in prompts]
-        written = [last_text(completion) for completion in completions]
-        scores = await _scores(judge, asked, written, reference, group_size)
-        if log_metric:
-            log_metric(f"{reward.__name__}/unscored_rate", unscored_rate(scores))
-        return settle(scores, unscored)
+    name: ClassVar[str] = "trl"
+    group_size: int | None = Field(default=None, ge=1)
+    """TRL's num_generations; read from the trainer unless given, and checked against it."""
+    log_name: str | None = None
+    """What TRL logs the reward as; `judge_` and the judge's format unless given."""
+    asynchronous: bool = False
+    """Make a coroutine function, which TRL runs beside other asynchronous rewards. It talks to no
+    other process, so every process's batch has to hold whole groups."""
 
-    def score_now(**batch: Any) -> Rewards:
-        return run(score(**batch))
-
-    reward = score if asynchronous else score_now
-    reward.__name__ = name or "judge_" + judge.format.name.replace("-", "_")
-    return reward
+    def reward_function(self, judge: JudgeRewardModel) -> Reward | AsyncReward:
+        return (AsyncReward if self.asynchronous else Reward)(self, judge)
 
 
-async def _scores(
-    judge: JudgeRewardModel, prompts: Sequence[Conversation], responses: Sequence[str],
-    references: Sequence[str] | None, group_size: int | None,
-) -> Rewards:  # fmt: skip
-    if judge.format.arity == 1 or references is not None:
-        return await judge.score_async(prompts, responses, references)
-    batches = gather(list(zip(prompts, responses, strict=True)))
-    share, own = place_in_world(batches)
-    groups = group_by_prompt([item for batch in batches for item in batch], group_size)
-    ranked = await _rank(judge, groups[own::share])
-    scores = {key: value for part in gather(list(ranked.items())) for key, value in part}
-    return [scores[item] for item in zip(prompts, responses, strict=True)]
+class _Judged:
+    """What both forms of a reward have."""
+
+    def __init__(self, adapter: TRL, judge: JudgeRewardModel) -> None:
+        self._adapter, self._judge = adapter, judge
+        self.__name__ = adapter.log_name or "judge_" + judge.format.name.replace("-", "_")
 
 
-async def _rank(
-    judge: JudgeRewardModel, groups: Sequence[Sequence[Item]]
-) -> dict[Item, float | None]:
-    """Scores of the completions of each group; equal ones share a score."""
-    asked = [judge.rank_async(group[0][0], [text for _, text in group]) for group in groups]
-    ranked = await asyncio.gather(*asked)
-    return {
-        item: score
-        for group, result in zip(groups, ranked, strict=True)
-        for item, score in zip(group, result.scores, strict=True)
-    }
+class Reward(_Judged):
+    """What TRL calls. Processes meet in its own thread, twice and always in this order."""
+
+    def __call__(self, **batch: Any) -> Rewards:
+        adapter, judge = self._adapter, self._judge
+        ranked = _is_ranked(judge, batch)
+        grouped = ranked or adapter.unscored == "group"
+        size = _group_size(adapter, batch) if grouped else 1
+        meet = gather if grouped else _only_this
+        everyone = _together(lambda: _items(adapter, batch), meet)
+        items, rank = [item for part in everyone for item in part], _rank(everyone)
+        mine = _groups(items, size)[rank :: len(everyone)]
+        parts = _together(lambda: run(_judge(judge, items, mine, ranked)), meet)
+        judged = {place: outcome for part in parts for place, outcome in part.items()}
+        start = sum(map(len, everyone[:rank]))
+        outcomes = [judged[place] for place in range(start, start + len(everyone[rank]))]
+        return _rewards(adapter, outcomes, batch)
 
 
-def group_by_prompt(items: Sequence[Item], group_size: int | None) -> list[list[Item]]:
-    """The completions of each prompt; raises ConfigError where a group is not whole."""
-    groups: dict[Conversation, list[Item]] = {}
-    for item in items:
-        groups.setdefault(item[0], []).append(item)
-    for group in groups.values():
-        if len(group) < 2 or (group_size and len(group) % group_size):
+class AsyncReward(_Judged):
+    """The same for this process's rows alone: TRL runs it in a thread where none may meet."""
+
+    async def __call__(self, **batch: Any) -> Rewards:
+        adapter, ranked = self._adapter, _is_ranked(self._judge, batch)
+        grouped = ranked or adapter.unscored == "group"
+        items = _items(adapter, batch)
+        groups = _groups(items, _group_size(adapter, batch) if grouped else 1)
+        judged = await _judge(self._judge, items, groups, ranked)
+        return _rewards(adapter, [judged[place] for place in range(len(items))], batch)
+
+
+def _is_ranked(judge: JudgeRewardModel, batch: Batch) -> bool:
+    """Whether responses are compared with each other; the same in every process."""
+    return judge.format.arity > 1 and batch.get("reference") is None
+
+
+def _items(adapter: TRL, batch: Batch) -> list[Item]:
+    """This process's rows; raises DataError naming the column and the row."""
+    prompts, completions = batch["prompts"], batch["completions"]
+    references = batch.get("reference") or [None] * len(prompts)
+    opened = bool(prompts) and _opens_thinking(prompts[0], _trainer(batch))
+    columns = zip(prompts, completions, references, strict=True)
+    return [_item(adapter, row, values, opened) for row, values in enumerate(columns)]
+
+
+def _item(adapter: TRL, row: int, values: tuple[Any, Any, Any], opened: bool) -> Item:
+    prompt, completion, reference = values
+    try:
+        answer = final_answer(completion, adapter.show_thinking, opened)
+        return Item(conversation(prompt), answer, reference_answer(reference))
+    except DataError as error:
+        raise DataError(f"row {row} of the batch: {error}") from error
+
+
+def _opens_thinking(prompt: Any, trainer: Any) -> bool:
+    """Whether the policy's chat template begins the completion's thinking."""
+    if isinstance(prompt, str) or prompt[-1]["role"] == "assistant":
+        return isinstance(prompt, str) and opens_thinking(prompt)
+    tokenizer: Any = getattr(trainer, "processing_class", None)
+    if not getattr(tokenizer, "chat_template", None):
+        return False
+    options = getattr(trainer, "chat_template_kwargs", None) or {}
+    return opens_thinking(
+        tokenizer.apply_chat_template(prompt, add_generation_prompt=True, tokenize=False, **options)
+    )
+
+
+def _trainer(batch: Batch) -> Any:
+    """TRL's trainer, whose method `log_metric` is; None where a function is called by hand."""
+    return getattr(batch.get("log_metric"), "__self__", None)
+
+
+def _group_size(adapter: TRL, batch: Batch) -> int:
+    """Completions of a prompt in this batch, of training or of evaluation; raises ConfigError."""
+    trainer, given = _trainer(batch), adapter.group_size
+    if (own := getattr(trainer, "num_generations", None)) is None:
+        if given is None:
             raise ConfigError(
-                f"a pairwise judge ranks all {group_size or 'the'} completions of a prompt"
-                f" together, but the batch holds {len(group)} of one: make the batch a multiple of"
-                " num_generations, give the dataset a `reference` column, or use a pointwise judge"
+                "how many completions has a prompt? Set group_size to num_generations"
             )
-    return list(groups.values())
+        return given
+    if given not in (None, own):
+        raise ConfigError(
+            f"group_size is {given}, but the trainer's num_generations is {own}: leave"
+            " group_size out"
+        )
+    return int(own if trainer.model.training else trainer.num_generations_eval)
 
 
-def gather(own: list[Any]) -> list[list[Any]]:
-    """Every process's list, in the order of their ranks; just `own` outside distributed runs."""
+def _groups(items: Sequence[Item], size: int) -> list[range]:
+    """Where each group's rows stand; raises ConfigError where a group is not whole."""
+    groups = [range(start, start + size) for start in range(0, len(items), size)]
+    prompts = [{item.prompt for item in items[group.start : group.stop]} for group in groups]
+    if len(items) % size or any(len(several) > 1 for several in prompts):
+        raise ConfigError(
+            f"the {len(items)} rows of the batch are not groups of {size} completions of one"
+            " prompt, which are judged together: make the batch of every process (of all processes,"
+            " unless asynchronous) a multiple of num_generations, give the dataset a `reference`"
+            " column, or use a pointwise judge"
+        )
+    return groups
+
+
+async def _judge(
+    judge: JudgeRewardModel, items: Sequence[Item], groups: Sequence[range], ranked: bool
+) -> dict[int, Outcome]:
+    """The outcomes of these groups, by the place of each row."""
+
+    async def of_group(group: range) -> list[Outcome]:
+        members = [items[place] for place in group]
+        if ranked:
+            return await score_group(judge, members)
+        scored = await asyncio.gather(*(score_alone(judge, item) for item in members))
+        return with_group_mean(scored)
+
+    scored = await asyncio.gather(*map(of_group, groups))
+    placed = (zip(*pair, strict=True) for pair in zip(groups, scored, strict=True))
+    return {place: outcome for group in placed for place, outcome in group}
+
+
+def _rewards(adapter: TRL, outcomes: Sequence[Outcome], batch: Batch) -> Rewards:
+    """This process's rewards, and the rate of what is missing in TRL's log."""
+    if log_metric := batch.get("log_metric"):
+        log_metric(UNSCORED_RATE, unscored_rate(outcomes))
+    return settled(outcomes, adapter.unscored)
+
+
+def _together(work: Callable[[], Result], meet: Callable[[Any], list[Any]]) -> list[Result]:
+    """Every process's result, in the order of their ranks; raises in all what is raised in one."""
+    result, error = None, None
+    try:
+        result = work()
+    except Exception as caught:  # noqa: BLE001 - the other processes wait for this one
+        error = caught
+    parts = meet((result, error and f"{type(error).__name__}: {error}"))
+    if error:
+        raise error
+    if failure := next((failure for _, failure in parts if failure), None):
+        raise J1Error(f"the reward failed in another process: {failure}")
+    return [result for result, _ in parts]
+
+
+def gather(own: Any) -> list[Any]:
+    """Every process's value, in the order of their ranks; just `own` outside distributed runs."""
     import torch.distributed as dist
 
     if not (dist.is_available() and dist.is_initialized()):
         return [own]
-    everyone: list[list[Any]] = [[] for _ in range(dist.get_world_size())]
+    everyone: list[Any] = [None] * dist.get_world_size()
     dist.all_gather_object(everyone, own)
     return everyone
 
 
-def place_in_world(batches: Sequence[Any]) -> tuple[int, int]:
-    """How many processes there are, and which of them this is."""
+def _only_this(own: Any) -> list[Any]:
+    return [own]
+
+
+def _rank(everyone: Sequence[Any]) -> int:
+    """This process's place among them."""
     import torch.distributed as dist
 
-    return len(batches), dist.get_rank() if len(batches) > 1 else 0
-
-
-def as_conversation(prompt: Any) -> Conversation:
-    """TRL's prompt, a string or messages, as a conversation."""
-    if isinstance(prompt, str):
-        return (Message(role="user", content=prompt),)
-    return tuple(Message(role=one["role"], content=one["content"]) for one in prompt)
-
-
-def last_text(completion: Any) -> str:
-    """TRL's completion, a string or messages, as the text of its last message."""
-    return completion if isinstance(completion, str) else str(completion[-1]["content"] or "")
+    return dist.get_rank() if len(everyone) > 1 else 0

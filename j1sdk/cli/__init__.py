@@ -6,22 +6,43 @@ import sys
 
 import click
 
+from j1sdk.catalogue import catalogue, sentence
 from j1sdk.errors import J1Error
 
+SETTINGS = click.option(
+    "--set", "settings", multiple=True, metavar="KEY=VALUE",
+    help="Change an option of the run file, such as train.learning_rate=1e-5; may be repeated.",
+)  # fmt: skip
 
-class PluginCommands(click.Group):
+
+class Group(click.Group):
+    """A group whose help shows what each command does in a whole sentence."""
+
+    def format_commands(self, ctx: click.Context, formatter: click.HelpFormatter) -> None:
+        """Write a line for each command."""
+        names = self.list_commands(ctx)
+        with formatter.section("Commands"):
+            formatter.write_dl([(name, self.summary(ctx, name)) for name in names])
+
+    def summary(self, ctx: click.Context, name: str) -> str:
+        """The first sentence of a command's help."""
+        command = self.get_command(ctx, name)
+        return sentence(command) if command else ""
+
+
+class PluginCommands(Group):
     """A group whose subcommands are whatever plugins offer."""
 
     def list_commands(self, ctx: click.Context) -> list[str]:
-        from j1sdk.catalogue import catalogue
-
         return catalogue().names("commands")
 
     def get_command(self, ctx: click.Context, cmd_name: str) -> click.Command | None:
-        from j1sdk.catalogue import catalogue
-
         command: click.Command | None = catalogue().command(cmd_name)
         return command
+
+    def summary(self, ctx: click.Context, name: str) -> str:
+        """What the plugin says of it, which imports nothing."""
+        return catalogue().summary(name)
 
 
 @click.group(cls=PluginCommands)

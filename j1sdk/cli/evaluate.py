@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Sequence
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
@@ -38,8 +39,9 @@ if TYPE_CHECKING:
     help="A JSON lines file of pairs; with --benchmark, its official records: a file or a folder.",
 )  # fmt: skip
 @click.option(
-    "--set", "settings", multiple=True, metavar="OPTION=VALUE",
-    help="An option of the benchmark, such as responses=claude of judgebench.",
+    "--set", "settings", multiple=True, metavar="KEY=VALUE",
+    help="An option of the benchmark, such as responses=claude of judgebench; or, with a dot, of"
+    " the run file, such as judge.sampling.seed=1.",
 )  # fmt: skip
 @click.option("--seed", type=int, help="The source's seed.")
 @click.option("--limit", type=click.IntRange(1), help="Judge only the first so many tasks.")
@@ -64,16 +66,19 @@ def evaluate(
     With --out the judgments are kept as they arrive, as `j1 judge` does.
     """
     quiet_libraries()
+    changes = tuple(one for one in settings if "." in one.partition("=")[0])
+    settings = tuple(one for one in settings if one not in changes)
     if benchmark is None:
-        for name, given in (("--judgments", judgments), ("--set", settings)):
+        for name, given in (("--judgments", judgments), ("--set OPTION", settings)):
             if given:
                 raise ConfigError(f"{name} goes with --benchmark NAME")
-        measure_tasks(judge, source, data, {"seed": seed, "limit": limit}, as_json, out)
+        options = {"seed": seed, "limit": limit}
+        measure_tasks(judge, source, data, options, as_json, out, changes)
         return
     if source or seed is not None:
         raise ConfigError("--benchmark has its own tasks: leave out --source and --seed")
     chosen = benchmark_of(benchmark, settings, {"path": data, "limit": limit})
-    evaluated = evaluated_on(chosen, judge, judgments, out)
+    evaluated = evaluated_on(chosen, judge, judgments, out, changes)
     if as_json:
         click.echo(evaluated.model_dump_json(indent=2))
     else:
@@ -86,7 +91,7 @@ def evaluate(
 
 def measure_tasks(
     judge: Path | None, source: str | None, data: Path | None, options: dict[str, Any],
-    as_json: bool, out: Path | None,
+    as_json: bool, out: Path | None, changes: Sequence[str] = (),
 ) -> None:  # fmt: skip
     """Judge tasks of one's own, into `out` if that is given, and print the metrics."""
     from j1sdk.judging import Tasks, judge_to_folder
@@ -94,7 +99,7 @@ def measure_tasks(
 
     if judge is None:
         raise ConfigError("no JUDGE: give a run file, or a saved judge's folder")
-    run = open_run(judge)
+    run = open_run(judge, changes)
     tasks = source_of(run.data, source, data, options)
     if out:
         with progress_bars() as start:
@@ -118,8 +123,9 @@ def show_failures(measured: Metrics, out: Path) -> None:
 
 
 def evaluated_on(
-    benchmark: Benchmark, judge: Path | None, judgments: Path | None, out: Path | None
-) -> Evaluated:
+    benchmark: Benchmark, judge: Path | None, judgments: Path | None, out: Path | None,
+    changes: Sequence[str] = (),
+) -> Evaluated:  # fmt: skip
     """What a judge, or its recorded judgments, come to; raises ConfigError for both or neither."""
     from j1sdk.evaluation.evaluations import evaluate_readings, evaluate_to_folder
     from j1sdk.judging import judge_benchmark
@@ -135,7 +141,7 @@ def evaluated_on(
         return evaluate_readings(benchmark, records)
     if judge is None or out is None:
         raise ConfigError("judging a benchmark takes a while: give --out DIR to keep judgments in")
-    run = open_run(judge)
+    run = open_run(judge, changes)
     with progress_bars() as start:
         return judge_benchmark(run.judge, benchmark, out, start("Judging"))
 

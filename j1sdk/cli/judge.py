@@ -6,6 +6,7 @@ from pathlib import Path
 
 import click
 
+from j1sdk.cli import SETTINGS
 from j1sdk.cli.console import messages, metrics_table, output, progress_bars, quiet_libraries
 from j1sdk.cli.evaluate import show_failures, source_of
 
@@ -18,7 +19,10 @@ from j1sdk.cli.evaluate import show_failures, source_of
     help="Folder to write.",
 )  # fmt: skip
 @click.option("--limit", type=click.IntRange(1), help="Judge only the first so many tasks.")
-def judge(run_file: Path, data: Path | None, out: Path, limit: int | None) -> None:
+@SETTINGS
+def judge(
+    run_file: Path, data: Path | None, out: Path, limit: int | None, settings: tuple[str, ...]
+) -> None:
     """Judge every task of --data with the judge of RUN_FILE (or a saved judge's folder).
 
     Lines of --data hold {prompt, chosen, rejected} or {prompt, responses, preferred?}. Writes
@@ -29,7 +33,7 @@ def judge(run_file: Path, data: Path | None, out: Path, limit: int | None) -> No
     from j1sdk.run import open_run
 
     quiet_libraries()
-    run = open_run(run_file)
+    run = open_run(run_file, settings)
     source = source_of(run.data, None, data, {"limit": limit})
     with progress_bars() as start:
         measured = judge_to_folder(run.judge, Tasks(source), out, start("Judging"))

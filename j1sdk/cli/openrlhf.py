@@ -8,6 +8,7 @@ from typing import TYPE_CHECKING
 
 import click
 
+from j1sdk.cli import Group
 from j1sdk.cli.console import messages, output, quiet_libraries
 
 if TYPE_CHECKING:
@@ -22,7 +23,7 @@ OUT = click.option(
 )  # fmt: skip
 
 
-@click.group()
+@click.group(cls=Group)
 def openrlhf() -> None:
     """Train a judge, or by a judge, with OpenRLHF."""
 
@@ -68,8 +69,8 @@ def check(run_file: Path, out: Path) -> None:
 )  # fmt: skip
 def reward(judge: Path, to: Path) -> None:
     """Write a file that makes JUDGE (a folder or run file) the reward of a policy."""
-    from j1sdk.adapters.openrlhf import write_shim
     from j1sdk.run import open_run
+    from j1sdk.training.openrlhf.reward_file import write_shim
 
     open_run(judge)
     write_shim(judge, to)

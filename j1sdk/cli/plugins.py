@@ -18,7 +18,7 @@ def plugins(as_json: bool) -> None:
 
     records = catalogue().records
     if as_json:
-        click.echo(json.dumps([record.model_dump() for record in records], indent=2))
+        click.echo(json.dumps([record._asdict() for record in records], indent=2))
         return
     table = Table()
     for column in ("Plugin", "Distribution", "Status", "Offers"):

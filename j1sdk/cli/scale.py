@@ -9,6 +9,7 @@ from typing import TYPE_CHECKING
 import click
 from rich.table import Table
 
+from j1sdk.cli import SETTINGS
 from j1sdk.cli.console import messages, output, progress_bars, quiet_libraries, show_rate
 from j1sdk.cli.evaluate import source_of
 from j1sdk.evaluation.metrics import RATES
@@ -44,9 +45,11 @@ def counts_of(text: str) -> tuple[int, ...]:
 @click.option("--limit", type=click.IntRange(1), help="Judge only the first so many tasks.")
 @click.option("--temperature", type=click.FloatRange(0), help="Instead of the judge's own.")
 @click.option("--seed", type=int, help="Of the samples; the judge's own, or 0, unless given.")
+@SETTINGS
 def scale(
     run_file: Path, data: Path | None, source: str | None, counts: tuple[int, ...], out: Path,
     limit: int | None, temperature: float | None, seed: int | None,
+    settings: tuple[str, ...],
 ) -> None:  # fmt: skip
     """Draw accuracy, consistency, flips and ties against tokens, for each way to scale.
 
@@ -61,7 +64,7 @@ def scale(
     from j1sdk.run import open_run
 
     quiet_libraries()
-    run = open_run(run_file)
+    run = open_run(run_file, settings)
     judge = resampled(run.judge, temperature, seed)
     tasks = source_of(run.data, source, data, {"limit": limit}).load()
     with progress_bars() as start:

@@ -8,9 +8,10 @@ from typing import Any
 import click
 from pydantic import ValidationError
 
+from j1sdk.cli import SETTINGS
 from j1sdk.cli.console import output, quiet_libraries
 from j1sdk.errors import ConfigError, explain
-from j1sdk.server import Serve, open_server
+from j1sdk.server import Serve, dialects, open_server
 
 
 @click.command()
@@ -18,15 +19,16 @@ from j1sdk.server import Serve, open_server
 @click.option("--host", help="Where to listen; 127.0.0.1 unless the run file says otherwise.")
 @click.option("--port", type=click.IntRange(0, 65535), help="Its port; 0 is any free one.")
 @click.option(
-    "--unscored", type=click.Choice(["error", "neutral", "floor"]),
-    help="For a response without a score: HTTP 503, or 0.5, or 0.",
+    "--unscored", type=click.Choice(["error", "group", "neutral", "floor"]),
+    help="For a response without a score: HTTP 503, its cohort's mean, 0.5, or 0.",
 )  # fmt: skip
 @click.option("--cohort", type=click.IntRange(2), help="Rollouts of a prompt to rank together.")
 @click.option("--cohort-wait", type=float, help="Seconds to wait for them.")
 @click.option("--deadline", type=float, help="Seconds a request may take.")
 @click.option("--max-pending", type=click.IntRange(1), help="Responses judged at once.")
 @click.option("--token-env", help="The environment variable that holds the token to ask for.")
-def serve(run_file: Path, **options: Any) -> None:
+@SETTINGS
+def serve(run_file: Path, settings: tuple[str, ...], **options: Any) -> None:
     """Serve the judge of RUN_FILE (or of a saved judge's folder) to RLHF trainers.
 
     Answers OpenRLHF, slime, LLaMA-Factory, clients of vLLM's /classify, and its own /v1/judge.
@@ -35,7 +37,7 @@ def serve(run_file: Path, **options: Any) -> None:
     from j1sdk.run import open_run
 
     quiet_libraries()
-    run = open_run(run_file)
+    run = open_run(run_file, settings)
     given = {key: option for key, option in options.items() if option is not None}
     chosen = changed(run.serve or Serve(), given)
     server = open_server(run.judge, chosen)
@@ -55,11 +57,10 @@ def welcome(judge: str, url: str, options: Serve) -> str:
     """Where the server is, in the words of those who are to find it."""
     token = f"?token=${options.token_env}" if options.token_env else ""
     lines = {
-        "OpenRLHF": f"--reward.remote_url {url}/get_reward{token}",
-        "slime": f"--rm-type remote_rm --rm-url {url}/slime{token}",
-        "LLaMA-Factory": f"reward_model_type: api, reward_model: {url}/llamafactory{token}",
-        "Full judgments": f"{url}/v1/judge",
-        "Page": f"{url}/{token}",
+        dialect.title: dialect.hint.format(url=f"{url}{dialect.path}{token}")
+        for dialect in dialects()
+        if dialect.hint
     }
+    lines |= {"Full judgments": f"{url}/v1/judge", "Page": f"{url}/{token}"}
     shown = "\n".join(f"  {name + ':':15} {line}" for name, line in lines.items())
     return f"Serving a {judge} judge at {url}\n{shown}"

@@ -8,6 +8,7 @@ from typing import cast
 
 import click
 
+from j1sdk.cli import SETTINGS
 from j1sdk.cli.console import messages, output, progress_bars, quiet_libraries
 from j1sdk.errors import ConfigError, explain
 from j1sdk.training import Progress, Trainer
@@ -21,7 +22,10 @@ from j1sdk.training import Progress, Trainer
 )  # fmt: skip
 @click.option("--resume", is_flag=True, help="Go on from the last checkpoint in --out.")
 @click.option("--trainer", help="Another trainer than the run file's, with the options both have.")
-def train(run_file: Path, out: Path, resume: bool, trainer: str | None) -> None:
+@SETTINGS
+def train(
+    run_file: Path, out: Path, resume: bool, trainer: str | None, settings: tuple[str, ...]
+) -> None:
     """Train the judge that RUN_FILE describes, by its [data] and [train] sections.
 
     Writes judge/ (open it with JudgeRewardModel.load), log.json and report.html. A trainer of
@@ -32,7 +36,7 @@ def train(run_file: Path, out: Path, resume: bool, trainer: str | None) -> None:
     from j1sdk.report.training import training_report
     from j1sdk.run import read_run
 
-    run = read_run(run_file)
+    run = read_run(run_file, settings=settings)
     if run.train is None:
         raise ConfigError(f"{run_file} does not say how to train: add a [train] section")
     chosen = as_trainer(run.train, trainer) if trainer else run.train

@@ -9,14 +9,36 @@ from __future__ import annotations
 from abc import abstractmethod
 from collections.abc import Iterator
 from itertools import islice
-from typing import ClassVar, Literal
+from typing import TYPE_CHECKING, ClassVar, Literal
 
 from pydantic import Field
 
 from j1sdk.component import Component, Value
 from j1sdk.errors import DataError
 from j1sdk.formats import JudgmentFormat
+from j1sdk.lazy import lazy
 from j1sdk.types import JudgmentTask, Presentation, presentations
+
+if TYPE_CHECKING:
+    from j1sdk.data.gsm8k import Gsm8kSolutions
+    from j1sdk.data.jsonl import JsonLines, read_lines
+    from j1sdk.data.judgments import Judgments
+    from j1sdk.data.reflections import Reflections
+
+__all__ = [
+    "Demonstration",
+    "Gsm8kSolutions",
+    "JsonLines",
+    "JudgmentPreference",
+    "Judgments",
+    "Learnt",
+    "Reflections",
+    "Source",
+    "gold_scores",
+    "opposite",
+    "read_lines",
+]
+__getattr__ = lazy(__name__)
 
 Learnt = Literal["tasks", "demonstrations", "preferences"]
 """What a trainer takes from a source."""

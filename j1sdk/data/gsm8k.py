@@ -14,7 +14,7 @@ from pathlib import Path
 from typing import Any, ClassVar
 
 from j1sdk.data import Source
-from j1sdk.data.jsonl import read_lines
+from j1sdk.data.containers import read_lines
 from j1sdk.errors import DataError
 from j1sdk.types import JudgmentTask
 
@@ -27,6 +27,7 @@ class Gsm8kSolutions(Source):
 
     name: ClassVar[str] = "gsm8k-solutions"
     path: Path
+    """GSM8K's published `example_model_solutions.jsonl`."""
 
     def tasks(self) -> Iterator[JudgmentTask]:
         for number, record in read_lines(self.path):

@@ -74,7 +74,10 @@ class Reflections(Judgments):
 
 
 def splice(first: str, second: str, connective: str, format: JudgmentFormat) -> str:
-    """The first text up to the end of its thinking, then the second from the beginning of its."""
+    """The first text up to the end of its thinking, then the second from the beginning of its.
+
+    A text without the opening tag was recorded where the prompt had written it.
+    """
     opening, closing = format.thinking_sections[-1]
-    before, after = first.rpartition(closing)[0], second.partition(opening)[2]
-    return before.rstrip() + connective + after.lstrip()
+    before, (begun, opened, rest) = first.rpartition(closing)[0], second.partition(opening)
+    return before.rstrip() + connective + (rest if opened else begun).lstrip()

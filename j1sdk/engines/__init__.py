@@ -24,11 +24,20 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Any, ClassVar
 
 from j1sdk.component import Component
+from j1sdk.lazy import lazy
 from j1sdk.quoting import COMMON_SPECIAL_TOKENS
 from j1sdk.types import Completion, Conversation, Sampling
 
 if TYPE_CHECKING:
+    from j1sdk.engines.cached import Cached
     from j1sdk.engines.model import ModelEngine
+    from j1sdk.engines.openai import OpenAI
+    from j1sdk.engines.scripted import Scripted
+    from j1sdk.engines.transformers import Transformers
+    from j1sdk.engines.vllm import VLLM
+
+__all__ = ["VLLM", "Cached", "Engine", "OpenAI", "Scripted", "Transformers"]
+__getattr__ = lazy(__name__)
 
 
 class Engine(Component):

@@ -10,6 +10,7 @@ from j1sdk.component import ModelName
 from j1sdk.engines import Engine
 from j1sdk.engines.chat import encode_chat, load_tokenizer, reserved_tokens
 from j1sdk.engines.opened import Opened
+from j1sdk.engines.replies import ReplyForm, reply_form
 from j1sdk.types import Conversation
 
 if TYPE_CHECKING:
@@ -51,6 +52,11 @@ class ModelEngine(Engine):
     def encode(self, conversation: Conversation) -> list[int]:
         """Token ids of what the model completes."""
         return encode_chat(self._tokenizer, conversation, **self.template_options)
+
+    @property
+    def form(self) -> ReplyForm:
+        """How the chat template begins and ends a reply."""
+        return reply_form(self._tokenizer, self.template_options)
 
     def open_tokenizer(self) -> PreTrainedTokenizerBase:
         """The model's tokenizer; raises ConfigError where it has none fit to judge with."""

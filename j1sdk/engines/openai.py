@@ -16,10 +16,12 @@ common is asked, and no more is relied on:
 | special tokens in the text, such as `</think>` | up to the server | kept |
 | top_k, min_p and penalties | up to the server | off, unless `body` sets them |
 
-A server that parses the thinking away (`reasoning_content`) gets it put back between `<think>` and
-`</think>`, as formats read it. A continued message goes through the model's chat template; where
-that changes thinking, as some do, vLLM is refused. The `vllm` engine goes around the template.
-Servers refuse a prompt that leaves no room for `max_new_tokens` in their context.
+A server that parses the thinking away (into `reasoning_content`, or into parts of the content) gets
+it put back between `<think>` and `</think>`, as formats read it. What servers call the end of an
+answer, and the errors they send with a status of 200, are read in `j1sdk.engines.openai_answers`. A
+continued message goes through the model's chat template; where that changes thinking, as some do,
+vLLM is refused. The `vllm` engine goes around the template. Servers refuse a prompt that leaves no
+room for `max_new_tokens` in their context.
 """
 
 from __future__ import annotations
@@ -27,6 +29,7 @@ from __future__ import annotations
 import os
 from collections.abc import Mapping
 from functools import partial
+from operator import itemgetter
 from typing import Any, ClassVar, Literal
 from urllib.parse import urlsplit
 
@@ -35,6 +38,7 @@ from pydantic import Field, field_validator
 from j1sdk.background import on_background
 from j1sdk.engines import Engine, cut_after
 from j1sdk.engines.chat import messages
+from j1sdk.engines.openai_answers import Answer, read_answer
 from j1sdk.engines.openai_client import Client, Limits
 from j1sdk.engines.opened import Opened
 from j1sdk.errors import ConfigError, EngineError
@@ -133,8 +137,8 @@ class OpenAI(Engine):
             client = self._client
             if "continue_final_message" in said and self.server == "vllm":
                 await client.once("template", partial(self._check_template, client))
-            answered = await client.post(f"{self.base_url}/chat/completions", said)
-            return self.read(answered, conversation, sampling)
+            read = partial(self.read, conversation=conversation, sampling=sampling)
+            return await client.post(f"{self.base_url}/chat/completions", said, read)
         except EngineError as error:
             raise EngineError(f"{self.model} at {self.base_url}: {error}") from error
 
@@ -144,9 +148,9 @@ class OpenAI(Engine):
 
         async def rendered(**how: Any) -> str:
             known = {"model": self.model, **self.body, **how}
-            tokens = (await client.post(f"{root}/tokenize", known))["tokens"]
+            tokens = await client.post(f"{root}/tokenize", known, itemgetter("tokens"))
             back = {"model": self.model, "tokens": tokens}
-            return str((await client.post(f"{root}/detokenize", back))["prompt"])
+            return str(await client.post(f"{root}/detokenize", back, itemgetter("prompt")))
 
         asked = {"role": "user", "content": "hi"}
         begun = {"role": "assistant", "content": f"{THINK}\nso"}
@@ -186,34 +190,27 @@ class OpenAI(Engine):
 
     def read(self, answered: Any, conversation: Conversation, sampling: Sampling) -> Completion:
         """What was written; raises EngineError where the answer is none."""
-        choice = _choice(answered)
-        ended, text = choice.get("finish_reason"), self._text(choice, conversation)
-        if ended not in ("stop", "length"):
-            raise EngineError(f"the server gave the answer up: finish_reason is {ended!r}")
+        answer = read_answer(answered)
+        ended, text = answer.ended, self._text(answer, conversation)
         if self.continues:
-            text += self._stopped_at(choice)
+            text += self._stopped_at(answer.choice)
         elif (cut := cut_after(text, sampling.stop)) != text or text.endswith(sampling.stop):
             text, ended = cut, "stop"
         usage = answered.get("usage")
         return Completion(
             text=text,
             finish_reason=ended,
+            server_reason="" if answer.reason == ended else answer.reason,
             prompt_tokens=_count(usage, "prompt_tokens"),
             completion_tokens=_count(usage, "completion_tokens"),
         )
 
-    def _text(self, choice: Mapping[str, Any], conversation: Conversation) -> str:
+    def _text(self, answer: Answer, conversation: Conversation) -> str:
         """Thinking and answer; thinking that was cut short is not ended."""
-        message = choice["message"]
-        thought = message.get("reasoning_content") or message.get("reasoning") or ""
-        content = message.get("content") or ""
-        if not isinstance(thought, str) or not isinstance(content, str):
-            raise EngineError("the server's answer is no text")
-        if not thought and message.get("content") is None and choice["finish_reason"] != "length":
-            raise EngineError(f"the server's answer is empty: {message.get('refusal') or 'null'}")
-        if thought and self.reasoning == "rejoin":
-            content = _begun(conversation) + thought + (END_THINK + content if content else "")
-        return content.encode("utf-16", "surrogatepass").decode("utf-16", "replace")
+        text = answer.text
+        if answer.thinking and self.reasoning == "rejoin":
+            text = _begun(conversation) + answer.thinking + (END_THINK + text if text else "")
+        return text.encode("utf-16", "surrogatepass").decode("utf-16", "replace")
 
     def _stopped_at(self, choice: Mapping[str, Any]) -> str:
         """The stop string that ended the text, which servers leave out of it."""
@@ -238,17 +235,6 @@ class OpenAI(Engine):
         if not (key := os.environ.get(self.api_key_env, "").strip()):
             raise ConfigError(f"the environment variable {self.api_key_env} holds no key")
         return key
-
-
-def _choice(answered: Any) -> dict[str, Any]:
-    """The only choice of an answer; raises EngineError."""
-    try:
-        choice = answered["choices"][0]
-        if isinstance(choice["message"], dict):
-            return {"finish_reason": None, **choice}
-    except (KeyError, IndexError, TypeError):
-        pass
-    raise EngineError(f"the server's answer is no chat completion: {str(answered)[:200]}")
 
 
 def _begun(conversation: Conversation) -> str:

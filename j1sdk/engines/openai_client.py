@@ -31,10 +31,16 @@ if TYPE_CHECKING:
     from aiohttp import ClientResponse, ClientSession
 
 Known = TypeVar("Known")
+Read = TypeVar("Read")
 FIRST_WAIT, LONGEST_WAIT = 0.1, 30.0
 """Seconds before the second attempt and, as they double each time, at most before any."""
 PASSING = frozenset({408, 409, 425, 429})
 """Refusals that pass, besides every 5xx."""
+NO_MONEY = frozenset(
+    ("insufficient_quota", "exceeded_current_quota_error", "billing_hard_limit_reached",
+     "billing_not_active", "insufficient_balance", "insufficient_credits")
+)  # fmt: skip
+"""Codes and types of a refusal that waiting does not change, though many come with a 429."""
 SHOWN = 200
 """Characters of a body that an error shows."""
 CLOSED = "the engine was closed"
@@ -77,11 +83,13 @@ class Client:
     def closed(self) -> bool:
         return bool(self._session.closed)
 
-    async def post(self, url: str, body: Mapping[str, Any]) -> Any:
-        """The answer, parsed; raises EngineError."""
+    async def post(self, url: str, body: Mapping[str, Any], read: Callable[[Any], Read]) -> Read:
+        """What `read` makes of the parsed answer; raises EngineError.
+
+        If `read` raises Passing, it is asked again, as after a refusal that passes.
+        """
         async with self._slots:
-            data = json.dumps(body).encode()
-            return self._parsed(await self._insist(url, data))
+            return await self._insist(url, json.dumps(body).encode(), read)
 
     async def once(self, name: str, find_out: Callable[[], Coroutine[Any, Any, Known]]) -> Known:
         """What is found out once, however many want to know."""
@@ -98,12 +106,12 @@ class Client:
     def _loop(self) -> asyncio.AbstractEventLoop:
         return asyncio.get_running_loop()
 
-    async def _insist(self, url: str, data: bytes) -> bytes:
+    async def _insist(self, url: str, data: bytes, read: Callable[[Any], Read]) -> Read:
         begun = self._loop.time()
         ends = begun + self._limits.deadline
         for attempt in count(1):
             try:
-                return await self._attempt(url, data, ends)
+                return self._read(await self._attempt(url, data, ends), read)
             except Passing as failure:
                 wait = self._wait(attempt, failure.after)
                 now = self._loop.time()
@@ -151,6 +159,8 @@ class Client:
 
     async def _refusal(self, response: ClientResponse, body: bytes) -> EngineError:
         said = f"{response.status} {response.reason}: {self._excerpt(body)}"
+        if is_out_of_money(_json_or_none(body)):
+            return EngineError(f"{said}. The account has nothing left to pay with")
         if response.status in PASSING or response.status >= 500:
             passing = Passing(said)
             passing.after = seconds_to_wait(response.headers.get("Retry-After", ""))
@@ -180,17 +190,37 @@ class Client:
         most = min(FIRST_WAIT * 2 ** min(attempt - 1, 30), LONGEST_WAIT)
         return max(self._random.uniform(most / 2, most), asked or 0.0)
 
-    def _parsed(self, body: bytes) -> Any:
+    def _read(self, body: bytes, read: Callable[[Any], Read]) -> Read:
         try:
-            return json.loads(body)
+            parsed = json.loads(body)
         except (ValueError, RecursionError) as error:
             raise EngineError(f"it answered what is not JSON: {self._excerpt(body)}") from error
+        try:
+            return read(parsed)
+        except EngineError as error:
+            raise type(error)(self._without_key(str(error))) from error
 
     def _excerpt(self, body: bytes) -> str:
         """The beginning of a body, without the key that some repeat: errors go into files."""
         text = " ".join(body.decode("utf-8", "replace").split())
-        shown = text.replace(self._key, "***") if self._key else text
-        return shown[:SHOWN] or "an empty body"
+        return self._without_key(text)[:SHOWN] or "an empty body"
+
+    def _without_key(self, text: str) -> str:
+        return text.replace(self._key, "***") if self._key else text
+
+
+def is_out_of_money(refusal: Any) -> bool:
+    """Whether a refusal says that the account has nothing left, and not that it asks too fast."""
+    error = refusal.get("error", refusal) if isinstance(refusal, dict) else None
+    if not isinstance(error, dict):
+        return False
+    return bool(NO_MONEY & {str(error.get("code")).lower(), str(error.get("type")).lower()})
+
+
+def _json_or_none(body: bytes) -> Any:
+    with suppress(ValueError, RecursionError):
+        return json.loads(body)
+    return None
 
 
 def given_up(failure: Passing, attempts: int, seconds: float) -> str:

@@ -11,6 +11,7 @@ from j1sdk.engines import Engine
 from j1sdk.engines.chat import load_tokenizer, require_chat_template
 from j1sdk.engines.model import ModelEngine
 from j1sdk.engines.opened import Opened
+from j1sdk.engines.replies import reply_form
 from j1sdk.engines.weights import InMemory, Request, Weights
 from j1sdk.errors import ConfigError, MissingExtraError
 from j1sdk.types import Completion, Conversation, Sampling
@@ -98,7 +99,8 @@ class Transformers(ModelEngine):
     def _open(self) -> Weights:
         given = self.in_memory
         model, tokenizer = (given.model, given.tokenizer) if given else load_model(self)
-        return Weights(model, tokenizer, self.model, self.batch_size)
+        form = reply_form(tokenizer, self.template_options)
+        return Weights(model, tokenizer, form, self.model, self.batch_size)
 
 
 def load_model(engine: Transformers) -> tuple[PreTrainedModel, PreTrainedTokenizerBase]:

@@ -76,7 +76,8 @@ class VLLM(ModelEngine):
 
     async def complete(self, conversation: Conversation, sampling: Sampling) -> Completion:
         ids = self.encode(conversation)
-        return await on_background(self._complete(ids, sampling))
+        written = await on_background(self._complete(ids, sampling))
+        return written.model_copy(update={"opened": self.form.opened})
 
     def accept(self, sampling: Sampling) -> None:
         if sampling.temperature > HOTTEST:

@@ -9,6 +9,7 @@ from typing import TYPE_CHECKING, Any, NamedTuple, NoReturn, Self
 
 from j1sdk.engines import cut_after
 from j1sdk.engines.batching import Batcher
+from j1sdk.engines.replies import ReplyForm, as_ids
 from j1sdk.errors import ConfigError, EngineError
 from j1sdk.types import Completion, Sampling
 
@@ -53,10 +54,12 @@ class Weights:
     """A model with its tokenizer and the thread that batches what it is asked."""
 
     def __init__(
-        self, model: PreTrainedModel, tokenizer: PreTrainedTokenizerBase, name: str, batch_size: int
-    ) -> None:
-        """`name` is for error messages."""
+        self, model: PreTrainedModel, tokenizer: PreTrainedTokenizerBase, form: ReplyForm,
+        name: str, batch_size: int,
+    ) -> None:  # fmt: skip
+        """`form` is the template's, to which the model adds its own ends; `name` is for errors."""
         self.model, self.tokenizer, self._name = model, tokenizer, name
+        self._form = form._replace(ends=form.ends | as_ids(model.generation_config.eos_token_id))
         self._batcher = Batcher(
             run=self._generate,
             key=lambda request: (request.budget, request.sampling.stop),
@@ -91,7 +94,8 @@ class Weights:
                     **inputs, do_sample=False, max_new_tokens=requests[0].budget,
                     logits_processor=sampler([request.sampling for request in requests]),
                     stop_strings=list(sampling.stop) or None, tokenizer=self.tokenizer,
-                    pad_token_id=self._pad, temperature=None, top_p=None, top_k=None,
+                    pad_token_id=self._pad, eos_token_id=sorted(self._form.ends),
+                    temperature=None, top_p=None, top_k=None,
                 )  # fmt: skip
         except Exception as error:  # models raise what they like, from OSError to IndexError
             raise EngineError(f"{self._name} failed while generating: {error}") from error
@@ -120,24 +124,18 @@ class Weights:
 
         A row that ended at a stop string is padded up to the longest of its batch.
         """
-        ids = written.tolist()
-        ends = _as_set(self.model.generation_config.eos_token_id) | {self.tokenizer.eos_token_id}
-        end = next((place for place, token in enumerate(ids) if token in ends), None)
-        used = ids if end is None else ids[:end]
+        used, ended = self._form.cut(written.tolist())
         text = str(self.tokenizer.decode(used, skip_special_tokens=False))
         at_string = any(stop in text for stop in request.sampling.stop)
         while at_string and used and used[-1] == self._pad:
             used.pop()
         return Completion(
             text=cut_after(text, request.sampling.stop),
-            finish_reason="stop" if at_string or end is not None else "length",
+            finish_reason="stop" if at_string or ended else "length",
             prompt_tokens=len(request.ids),
-            completion_tokens=len(used) + (end is not None and not at_string),
+            completion_tokens=len(used) + (ended and not at_string),
+            opened=self._form.opened,
         )
-
-
-def _as_set(ids: int | list[int] | None) -> set[int]:
-    return set() if ids is None else {ids} if isinstance(ids, int) else set(ids)
 
 
 _computed_in: set[int] = set()

@@ -196,6 +196,14 @@ class Share:
         return Rate(value=self.held / self.seen, low=low, high=high)
 
 
+def rate_of(tasks: Iterable[Sequence[bool]]) -> Rate | None:
+    """The rate of something, from whether it held each time that it could have, by task."""
+    share = Share()
+    for outcomes in tasks:
+        share.add(outcomes)
+    return share.rate
+
+
 @lru_cache(maxsize=4096)
 def _wilson(successes: int, trials: int) -> tuple[float, float]:
     try:

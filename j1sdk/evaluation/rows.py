@@ -2,17 +2,16 @@
 
 from __future__ import annotations
 
-import json
 import re
 from collections.abc import Collection, Iterator
 from pathlib import Path
 from typing import Any, NamedTuple
 
-from j1sdk.data.jsonl import read_lines
-from j1sdk.errors import DataError, MissingExtraError
+from j1sdk.data.containers import hub_records, is_saved, read_records
+from j1sdk.errors import DataError
 
 WORDS = re.compile(r"[^\W_]+")
-SUFFIXES = (".json", ".jsonl", ".gz", ".parquet")
+SUFFIXES = (".json", ".jsonl", ".gz", ".zst", ".parquet")
 
 
 class Row(NamedTuple):
@@ -68,72 +67,20 @@ def rows_at(path: Path, splits: Collection[str] = ()) -> Iterator[Row]:
     """
     if not path.exists():
         raise DataError(f"cannot read {path}: No such file or directory")
-    files = sorted(_files_in(path)) if path.is_dir() else [path]
-    named = [file for file in files if set(WORDS.findall(file.name)) & set(splits)]
+    alone = not path.is_dir() or is_saved(path)
+    files = [path] if alone else sorted(_files_in(path))
     if not files:
         raise DataError(f"{path} holds no file that ends in {', '.join(SUFFIXES)}")
+    named = [file for file in files if set(WORDS.findall(file.name)) & set(splits)]
     for file in named or files:
-        yield from _rows_of(file)
+        yield from (Row(f"{file}, {place}", values) for place, values in read_records(file))
 
 
 def rows_of_hub(name: str, split: str, how: str, config: str | None = None) -> Iterator[Row]:
     """The records of a Hugging Face data set; `how` says how to do without. Raises DataError."""
-    try:
-        from datasets import load_dataset
-    except ImportError as error:
-        raise MissingExtraError("datasets", "eval") from error
-    try:
-        loaded = load_dataset(name, config, split=split)
-    except Exception as error:  # datasets raises whatever the network underneath it does
-        raise DataError(
-            f"cannot load {name} (split {split}) from the Hugging Face hub:"
-            f" {type(error).__name__}: {str(error).splitlines()[0] if str(error) else ''}\n{how}"
-        ) from error
-    for number, values in enumerate(loaded, 1):
+    for number, values in enumerate(hub_records(name, split, how, config), 1):
         yield Row(f"{name}, split {split}, record {number}", values)
 
 
 def _files_in(folder: Path) -> Iterator[Path]:
     return (path for path in folder.rglob("*") if path.suffix in SUFFIXES and path.is_file())
-
-
-def _rows_of(path: Path) -> Iterator[Row]:
-    if path.suffix == ".parquet":
-        found = _parquet(path)
-    elif path.suffix == ".json":
-        found = _array(path)
-    else:
-        lines = ((f"line {number}", values) for number, values in read_lines(path))
-        yield from (Row(f"{path}, {place}", values) for place, values in lines)
-        return
-    for number, values in enumerate(found, 1):
-        if not isinstance(values, dict):
-            raise DataError(f"{path}, record {number}: expected an object, got {_kind(values)}")
-        yield Row(f"{path}, record {number}", values)
-
-
-def _array(path: Path) -> list[Any]:
-    """The records of an array, or of an object of arrays."""
-    try:
-        found = json.loads(path.read_text(encoding="utf-8"))
-    except OSError as error:
-        raise DataError(f"cannot read {path}: {error.strerror or error}") from error
-    except (ValueError, RecursionError) as error:
-        raise DataError(f"{path} is not JSON: {error}") from error
-    if isinstance(found, dict) and all(isinstance(part, list) for part in found.values()):
-        return [record for part in found.values() for record in part]
-    if not isinstance(found, list):
-        raise DataError(f"{path}: expected an array of records, got {_kind(found)}")
-    return found
-
-
-def _parquet(path: Path) -> list[Any]:
-    try:
-        from pyarrow import ArrowException, parquet  # type: ignore[import-untyped]
-    except ImportError as error:
-        raise MissingExtraError("pyarrow", "eval") from error
-    try:
-        rows: list[Any] = parquet.read_table(path).to_pylist()
-    except (OSError, ArrowException) as error:
-        raise DataError(f"cannot read {path}: {error}") from error
-    return rows

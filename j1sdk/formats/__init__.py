@@ -28,13 +28,37 @@ from __future__ import annotations
 
 from abc import abstractmethod
 from collections.abc import Generator
-from typing import ClassVar, Literal
+from typing import TYPE_CHECKING, ClassVar, Literal
 
 from pydantic import Field
 
 from j1sdk.component import Component, Value
 from j1sdk.formats.sections import follows
+from j1sdk.lazy import lazy
 from j1sdk.types import Completion, Conversation, Presentation, Scores
+
+if TYPE_CHECKING:
+    from j1sdk.formats.pairwise import Pairwise
+    from j1sdk.formats.pairwise_scores import PairwiseScores
+    from j1sdk.formats.pairwise_verdict import PairwiseVerdict
+    from j1sdk.formats.pairwise_verdict_scores import PairwiseVerdictScores
+    from j1sdk.formats.pointwise import Pointwise
+    from j1sdk.formats.ranges import ScoreRange
+    from j1sdk.formats.thinking import ThinkingFormat
+
+__all__ = [
+    "JudgmentFormat",
+    "Pairwise",
+    "PairwiseScores",
+    "PairwiseVerdict",
+    "PairwiseVerdictScores",
+    "Pointwise",
+    "Reading",
+    "ScoreRange",
+    "ThinkingFormat",
+    "Turn",
+]
+__getattr__ = lazy(__name__)
 
 
 class Turn(Value):
@@ -98,7 +122,7 @@ class JudgmentFormat(Component):
     def deliberate(self, shown: Presentation) -> Generator[Turn, Completion, Reading]:
         """The conversation with the judge. Yield a turn, get the completion back."""
         completion = yield Turn(say=self.render(shown))
-        return Reading(scores=self.parse(completion.text))
+        return Reading(scores=self.parse(completion.whole))
 
     @property
     def single_turn(self) -> bool:

@@ -6,7 +6,7 @@ from typing import ClassVar
 
 from j1sdk.formats.pairwise import PAIRWISE_MARKERS, Pairwise
 from j1sdk.formats.ranges import ScoreRange
-from j1sdk.formats.sections import Tag, tag
+from j1sdk.formats.sections import Tag, read_parts, tag
 from j1sdk.types import Scores
 
 NAMES = ("score_A", "score_B")
@@ -31,8 +31,8 @@ class PairwiseScores(ScoreRange, Pairwise):
         )
 
     def parse(self, text: str) -> Scores:
-        answer = self.answer(text)
-        return tuple(self.read_score(answer, name, self.lenient) for name in NAMES)
+        scores = read_parts(self.answer(text), [*map(self.score_part, NAMES)], self.lenient)
+        return tuple(map(self.check_score, scores, NAMES))
 
     def write(self, scores: Scores, thought: str = "") -> str:
         pairs = zip(NAMES, scores, strict=True)

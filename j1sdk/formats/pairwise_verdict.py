@@ -5,13 +5,13 @@ from __future__ import annotations
 import re
 from typing import ClassVar
 
-from j1sdk.errors import Unparseable
 from j1sdk.formats.pairwise import PAIRWISE_MARKERS, Pairwise, verdict_letter, verdict_scores
-from j1sdk.formats.sections import Tag, only, readings, tag
+from j1sdk.formats.sections import Part, Tag, opening_of, read_parts, section, tag
 from j1sdk.types import Scores
 
-VERDICT = r"\[\[\s*([AB])\s*\]\]"
-BARE_VERDICT = r"\[\[([AB])\]\]"  # without tags, only what quoting breaks in a response may count
+VERDICT = re.compile(r"\[\[\s*([AB])\s*\]\]")
+BARE_VERDICT = re.compile(r"\[\[([AB])\]\]")  # untagged: only what quoting breaks in a response
+BARE_ATTEMPT = re.compile(rf"\[\s*\[|{opening_of('answer').pattern}", re.IGNORECASE)
 VERDICT_MARKERS = (*tag("answer"), "[[A]]", "[[B]]")
 
 
@@ -32,15 +32,15 @@ class PairwiseVerdict(Pairwise):
         )
 
     def parse(self, text: str) -> Scores:
-        return verdict_scores(self.verdict(self.answer(text)))
-
-    def verdict(self, answer: str) -> str:
-        """A or B; raises Unparseable. A lenient reading needs no answer tags."""
-        if not self.lenient:
-            return only(readings(answer, "answer", VERDICT), "the verdict", lenient=False)
-        if not (found := re.findall(BARE_VERDICT, answer)):
-            raise Unparseable("no [[A]] or [[B]] anywhere")
-        return str(found[-1])
+        (letter,) = read_parts(self.answer(text), [verdict_part(self.lenient)], self.lenient)
+        return verdict_scores(letter)
 
     def write(self, scores: Scores, thought: str = "") -> str:
         return f"{self.thought(thought)}<answer>[[{verdict_letter(scores)}]]</answer>"
+
+
+def verdict_part(lenient: bool) -> Part:
+    """The verdict, A or B; a lenient reading needs no answer tags around it."""
+    if lenient:
+        return Part("[[A]] or [[B]]", BARE_VERDICT, BARE_ATTEMPT, str)
+    return section("answer", lambda text: match[1] if (match := VERDICT.fullmatch(text)) else None)

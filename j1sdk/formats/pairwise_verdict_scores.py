@@ -4,10 +4,10 @@ from __future__ import annotations
 
 from typing import ClassVar
 
-from j1sdk.formats.pairwise import PAIRWISE_MARKERS, verdict_letter
-from j1sdk.formats.pairwise_scores import SCORE_MARKERS, PairwiseScores
-from j1sdk.formats.pairwise_verdict import VERDICT_MARKERS, PairwiseVerdict
-from j1sdk.formats.sections import Tag, tag
+from j1sdk.formats.pairwise import PAIRWISE_MARKERS, verdict_letter, verdict_scores
+from j1sdk.formats.pairwise_scores import NAMES, SCORE_MARKERS, PairwiseScores
+from j1sdk.formats.pairwise_verdict import VERDICT_MARKERS, PairwiseVerdict, verdict_part
+from j1sdk.formats.sections import Tag, read_parts, tag
 from j1sdk.types import Scores
 
 
@@ -33,8 +33,11 @@ class PairwiseVerdictScores(PairwiseScores):
         return f"{super().instructions()}\n\n{PairwiseVerdict().instructions()}"
 
     def parse(self, text: str) -> Scores:
-        super().parse(text)
-        return PairwiseVerdict(thinking=self.thinking, lenient=self.lenient).parse(text)
+        parts = [*map(self.score_part, NAMES), verdict_part(self.lenient)]
+        *scores, letter = read_parts(self.answer(text), parts, self.lenient)
+        for score, name in zip(scores, NAMES, strict=True):
+            self.check_score(score, name)
+        return verdict_scores(letter)
 
     def write(self, scores: Scores, thought: str = "") -> str:
         letter = verdict_letter(scores)

@@ -5,7 +5,7 @@ from __future__ import annotations
 from typing import ClassVar, Literal
 
 from j1sdk.formats.ranges import ScoreRange
-from j1sdk.formats.sections import Tag, conversation, tag
+from j1sdk.formats.sections import Tag, conversation, read_parts, tag
 from j1sdk.formats.thinking import MARKERS, PLAN, ThinkingFormat, case
 from j1sdk.types import Conversation, Presentation, Scores
 
@@ -47,7 +47,8 @@ class Pointwise(ScoreRange, ThinkingFormat):
         )
 
     def parse(self, text: str) -> Scores:
-        return (self.read_score(self.answer(text), "score", self.lenient),)
+        (score,) = read_parts(self.answer(text), [self.score_part("score")], self.lenient)
+        return (self.check_score(score, "score"),)
 
     def write(self, scores: Scores, thought: str = "") -> str:
         (score,) = scores

@@ -2,22 +2,25 @@
 
 from __future__ import annotations
 
+import re
 from typing import Self
 
 from pydantic import Field, model_validator
 
 from j1sdk.errors import OutOfRange, Unparseable
 from j1sdk.formats import JudgmentFormat
-from j1sdk.formats.sections import only, readings, tag
+from j1sdk.formats.sections import Part, section, tag
 
-NUMBER = r"([-+]?\d+(?:\.\d+)?)(?:\s*/\s*\d+)?"
+NUMBER = re.compile(r"([-+]?[0-9]+(?:\.[0-9]+)?)(?:\s*/\s*([0-9]+(?:\.[0-9]+)?))?")
 
 
 class ScoreRange(JudgmentFormat):
     """A format whose scores run from `low` to `high` in steps of 0.1."""
 
     low: float = Field(default=0.0, allow_inf_nan=False)
+    """The lowest score a judge may give."""
     high: float = Field(default=10.0, allow_inf_nan=False)
+    """The highest score a judge may give."""
 
     @property
     def score_range(self) -> tuple[float, float]:
@@ -31,18 +34,26 @@ class ScoreRange(JudgmentFormat):
             raise ValueError("low and high must be in steps of 0.1, as the scores are")
         return self
 
-    def read_score(self, answer: str, name: str, lenient: bool) -> float:
-        """The number in the `<name>` section; raises Unparseable or OutOfRange."""
-        numbers = [float(text) for text in readings(answer, name, NUMBER)]
-        number = only(numbers, f"<{name}>", lenient)
-        if not self.low <= number <= self.high:
-            raise OutOfRange(f"<{name}> is {number:g}, outside {self.low:g} to {self.high:g}")
-        if round(number, 1) != number:
-            raise Unparseable(f"<{name}> is {number}, with more than one decimal")
-        return number
+    def score_part(self, name: str) -> Part:
+        """The section `<name>` with a number in it: 7.5, or 7.5/10 where 10 is the highest."""
+        return section(name, self._number)
+
+    def _number(self, text: str) -> float | None:
+        match = NUMBER.fullmatch(text)
+        if not match or (match[2] and float(match[2]) != self.high):
+            return None
+        return float(match[1])
+
+    def check_score(self, score: float, name: str) -> float:
+        """The score that `<name>` holds; raises Unparseable or OutOfRange if it cannot be."""
+        if not self.low <= score <= self.high:
+            raise OutOfRange(f"<{name}> is {score:g}, outside {self.low:g} to {self.high:g}")
+        if round(score, 1) != score:
+            raise Unparseable(f"<{name}> is {score}, with more than one decimal")
+        return score
 
     def write_score(self, score: float, name: str) -> str:
-        """The inverse of `read_score`; ValueError for a score it would refuse."""
+        """The section `<name>` with this score; ValueError for one that it cannot hold."""
         if not self.low <= score <= self.high or round(score, 1) != score:
             raise ValueError(f"{score!r} is not in {self.low:g} to {self.high:g} in steps of 0.1")
         opening, closing = tag(name)

@@ -39,12 +39,15 @@ class ThinkingFormat(JudgmentFormat):
 
     @property
     def thinking_sections(self) -> tuple[Tag, ...]:
-        names = ("think",) if self.thinking == "think" else ("plan", "execution")
-        return tuple(map(tag, names))
+        return tuple(map(tag, self._thinking_names))
+
+    @property
+    def _thinking_names(self) -> tuple[str, ...]:
+        return ("think",) if self.thinking == "think" else ("plan", "execution")
 
     def answer(self, text: str) -> str:
         """The part of the judge's text in which an answer counts; raises Unparseable."""
-        return text if self.lenient else after(text, self.thinking_sections[-1][1])
+        return text if self.lenient else after(text, *self._thinking_names)
 
     def thought(self, thought: str) -> str:
         """A thinking block that holds `thought`, for `write`."""

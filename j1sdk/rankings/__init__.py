@@ -5,10 +5,29 @@ from __future__ import annotations
 from abc import abstractmethod
 from collections.abc import Awaitable, Callable, Iterable, Sequence
 from statistics import fmean
-from typing import ClassVar
+from typing import TYPE_CHECKING, ClassVar
 
 from j1sdk.component import Component
+from j1sdk.lazy import lazy
 from j1sdk.types import Judgment
+
+if TYPE_CHECKING:
+    from j1sdk.rankings.adaptive import Adaptive
+    from j1sdk.rankings.knockout import Knockout
+    from j1sdk.rankings.pivot import Pivot
+    from j1sdk.rankings.round_robin import RoundRobin
+
+__all__ = [
+    "Adaptive",
+    "JudgePairs",
+    "Knockout",
+    "Pivot",
+    "Ranking",
+    "RoundRobin",
+    "mean_wins",
+    "wins",
+]
+__getattr__ = lazy(__name__)
 
 JudgePairs = Callable[[Sequence[tuple[int, int]]], Awaitable[Sequence[Judgment]]]
 """Judges ordered pairs of responses, by their indices, all at once."""

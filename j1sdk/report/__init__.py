@@ -24,21 +24,28 @@ from pydantic import SerializeAsAny
 
 from j1sdk.component import Value
 from j1sdk.errors import MissingExtraError
-from j1sdk.evaluation.metrics import Rate as Rate
+from j1sdk.evaluation.metrics import Rate
 from j1sdk.files import write_text
-from j1sdk.report.blocks import Block as Block
-from j1sdk.report.blocks import Table as Table
-from j1sdk.report.blocks import TranscriptPair as TranscriptPair
-from j1sdk.report.blocks import Transcripts as Transcripts
-from j1sdk.report.blocks import is_long, visible, written
-from j1sdk.report.charts import Bars as Bars
-from j1sdk.report.charts import Chart as Chart
-from j1sdk.report.charts import Curves as Curves
-from j1sdk.report.charts import Histogram as Histogram
+from j1sdk.report.blocks import Block, Table, TranscriptPair, Transcripts, is_long, visible, written
+from j1sdk.report.charts import Bars, Chart, Curves, Histogram
 from j1sdk.report.svg import COLOURS, draw
 
 if TYPE_CHECKING:
     from jinja2 import Environment
+
+__all__ = [
+    "Bars",
+    "Block",
+    "Chart",
+    "Curves",
+    "Histogram",
+    "Rate",
+    "Report",
+    "Table",
+    "TranscriptPair",
+    "Transcripts",
+    "write_report",
+]
 
 MARKS = {
     "correct": "\u2713 correct",

@@ -11,12 +11,37 @@ from __future__ import annotations
 from abc import abstractmethod
 from collections.abc import Sequence
 from statistics import fmean
-from typing import ClassVar, Literal
+from typing import TYPE_CHECKING, ClassVar, Literal
 
 from j1sdk.component import Component
 from j1sdk.errors import ConfigError
 from j1sdk.formats import JudgmentFormat
+from j1sdk.lazy import lazy
 from j1sdk.types import Judgment, JudgmentTask
+
+if TYPE_CHECKING:
+    from j1sdk.rewards.format_adherence import FormatAdherence
+    from j1sdk.rewards.score_ordering import ScoreOrdering
+    from j1sdk.rewards.verdict_consistency import VerdictConsistency
+    from j1sdk.rewards.verdict_correctness import VerdictCorrectness
+
+__all__ = [
+    "USUAL",
+    "FormatAdherence",
+    "GoldReward",
+    "PairedReward",
+    "RewardStrategy",
+    "ScoreOrdering",
+    "VerdictConsistency",
+    "VerdictCorrectness",
+    "gold_of",
+    "is_correct",
+    "paired",
+]
+__getattr__ = lazy(__name__)
+
+USUAL = {1: "score-ordering", 2: "verdict-correctness"}
+"""What a judge is rewarded for by default, by how many responses its format shows."""
 
 
 class RewardStrategy(Component):
@@ -27,6 +52,7 @@ class RewardStrategy(Component):
     arities: ClassVar[tuple[int, ...]] = (1, 2)
     """Which formats it can grade, by how many responses they show."""
     weight: float = 1.0
+    """Its share of the reward that is trained on, which is the weighted sum of all terms."""
 
     @abstractmethod
     def grade(
@@ -38,7 +64,10 @@ class RewardStrategy(Component):
         """Raise ConfigError where this reward cannot grade what will be shown."""
         if format.arity not in self.arities:
             wanted = "pairwise" if self.arities == (2,) else "pointwise"
-            raise ConfigError(f"{self.name} needs a {wanted} format; {format.name} is not one")
+            raise ConfigError(
+                f"{self.name} needs a {wanted} format, and {format.name} is not one: set"
+                f' train.rewards = ["{USUAL[format.arity]}"]'
+            )
         if self.scope == "task" and format.arity == 2 and orders != "both":
             raise ConfigError(f'{self.name} needs both orders of a pair: set orders = "both"')
 
@@ -47,7 +76,9 @@ class GoldReward(RewardStrategy):
     """A reward from comparing a reading with the gold label."""
 
     right: float = 1.0
+    """For a judgment that agrees with gold."""
     wrong: float = 0.0
+    """For a judgment that disagrees with gold."""
     tied: float = 0.0
     """No strict winner."""
     unparseable: float = 0.0
@@ -67,6 +98,7 @@ class PairedReward(GoldReward):
 
     scope: ClassVar[Literal["judgment", "task"]] = "task"
     pairing: Literal["index", "all"] = "index"
+    """Which rollouts of the other presentation a rollout is paired with."""
 
     def grade(
         self, task: JudgmentTask, judgments: Sequence[Judgment], format: JudgmentFormat

@@ -20,11 +20,21 @@ import asyncio
 from abc import abstractmethod
 from collections import Counter
 from collections.abc import Awaitable, Callable, Iterable, Sequence
-from typing import ClassVar, NamedTuple
+from typing import TYPE_CHECKING, ClassVar, NamedTuple
 
 from j1sdk.component import Component
 from j1sdk.engines import Engine
+from j1sdk.lazy import lazy
 from j1sdk.types import Judgment, JudgmentStatus, Scores, Usage, winner
+
+if TYPE_CHECKING:
+    from j1sdk.scaling.mean import Mean
+    from j1sdk.scaling.meta_judge import MetaJudge
+    from j1sdk.scaling.single import Single
+    from j1sdk.scaling.vote import Vote
+
+__all__ = ["Mean", "MetaJudge", "Samples", "Scaling", "Single", "Vote", "add_up"]
+__getattr__ = lazy(__name__)
 
 
 class Samples(NamedTuple):

@@ -35,7 +35,9 @@ class MetaJudge(Scaling):
     engine: Engine | None = None
     """What judges the judgments: the judge itself, unless another is given."""
     sampling: Sampling = Sampling()
+    """How the judge of judgments draws a completion."""
     then: Literal["vote", "mean"] = "vote"
+    """What the judgments that are kept add up to."""
 
     @property
     def most(self) -> int:

@@ -1,18 +1,46 @@
-"""The application: a judge's desk behind HTTP routes."""
+"""The application: a judge's desk behind HTTP routes, each of which reads, has judged, answers."""
 
 from __future__ import annotations
 
+import asyncio
+from collections.abc import Coroutine, Sequence
+from dataclasses import replace
+from pathlib import PurePath
+from time import perf_counter
+from typing import Any, TypeVar
+
 from fastapi import FastAPI, Request, Response
+from prometheus_client import CONTENT_TYPE_LATEST
+from pydantic import BaseModel, Field, ValidationError
+from pydantic_core import to_json
 from starlette.routing import Route
 
-from j1sdk.judge import JudgeRewardModel
-from j1sdk.server.desk import Desk
-from j1sdk.server.dialects import DIALECTS
-from j1sdk.server.gate import Counted, Endpoint, behind
-from j1sdk.server.options import Serve
-from j1sdk.server.refusals import Refusal, TooLarge, Unknown
-from j1sdk.server.routes import Views, full_judgments, in_json, scoring
-from j1sdk.server.warmth import warming
+from j1sdk.adapters.scores import Item, Outcome, first_failure, numbers
+from j1sdk.component import Value
+from j1sdk.errors import DataError, UnscoredError, explain
+from j1sdk.formats import JudgmentFormat
+from j1sdk.judge import JudgeRewardModel, RankedResponses
+from j1sdk.server import Dialect, Serve, dialects
+from j1sdk.server.desk import Desk, Verdict, warming
+from j1sdk.server.gate import Counted, Endpoint, behind, read_body
+from j1sdk.server.metrics import PAGE, PAGE_HEADERS
+from j1sdk.server.refusals import (
+    Closing,
+    Gone,
+    NotReady,
+    NotScored,
+    Refusal,
+    Slow,
+    TooLarge,
+    Unknown,
+    Unreadable,
+)
+from j1sdk.types import Conversation, Judgment, JudgmentTask, winner
+
+Body = TypeVar("Body", bound=BaseModel)
+Result = TypeVar("Result")
+GROUP_HEADER = "x-j1-group"
+"""Names the cohort of a request's responses, as `?group=` in the URL does."""
 
 
 def build_app(judge: JudgeRewardModel, options: Serve) -> FastAPI:
@@ -26,33 +54,22 @@ def build_app(judge: JudgeRewardModel, options: Serve) -> FastAPI:
     app.state.desk = desk
     for path, endpoint in posts(desk).items():
         app.add_route(path, behind(token, endpoint), methods=["POST"])
-    for path, endpoint in views(desk).items():
+    views = Views(desk)
+    for path, endpoint in views.guarded().items():
         app.add_route(path, behind(token, endpoint), methods=["GET"])
-    for path, endpoint in probes(desk).items():
+    for path, endpoint in views.open().items():
         app.add_route(path, endpoint, methods=["GET"])
     app.add_exception_handler(Refusal, refused)
     app.add_exception_handler(Exception, broken)
-    known = frozenset(route.path for route in app.routes if isinstance(route, Route))
-    app.add_middleware(Counted, meter=desk.meter, routes=known)
+    paths = frozenset(route.path for route in app.routes if isinstance(route, Route))
+    app.add_middleware(Counted, meter=desk.meter, routes=paths)
     return app
 
 
 def posts(desk: Desk) -> dict[str, Endpoint]:
     """What is asked for judgments."""
-    trainers = {dialect.path: scoring(dialect, desk) for dialect in DIALECTS}
+    trainers = {dialect.path: scoring(dialect, desk) for dialect in dialects()}
     return {**trainers, "/v1/judge": full_judgments(desk)}
-
-
-def views(desk: Desk) -> dict[str, Endpoint]:
-    """What shows judgments, or what is judged with."""
-    of = Views(desk)
-    return {"/": of.page, "/v1/stats": of.stats, "/v1/models": of.models, "/metrics": of.metrics}
-
-
-def probes(desk: Desk) -> dict[str, Endpoint]:
-    """What needs no token, and tells nothing worth one."""
-    of = Views(desk)
-    return {"/health": of.health, "/ready": of.ready}
 
 
 async def refused(request: Request, refusal: Exception) -> Response:
@@ -64,7 +81,7 @@ async def refused(request: Request, refusal: Exception) -> Response:
         response.headers["Retry-After"] = str(refusal.retry_after)
     if isinstance(refusal, Unknown):
         response.headers["WWW-Authenticate"] = 'Basic realm="j1"'
-    if isinstance(refusal, TooLarge):
+    if isinstance(refusal, TooLarge | Slow):
         response.headers["Connection"] = "close"  # there may be no end to what it sends
     return response
 
@@ -74,3 +91,204 @@ async def broken(request: Request, error: Exception) -> Response:
     response = in_json({"error": f"{type(error).__name__} in the server; see its log"})
     response.status_code = 500
     return response
+
+
+def scoring(dialect: Dialect, desk: Desk) -> Endpoint:
+    """A trainer's route: each response gets a number, or the request none."""
+
+    async def answer(request: Request) -> Response:
+        asked = await read(request, dialect.request, desk)
+        group = named_group(request) or asked.group
+        items = [replace(item, group=group) for item in read_items(dialect, asked, desk.options)]
+        outcomes = await unless_gone(request, desk.score(items))
+        return in_json(dialect.answer(asked, rewards_of(outcomes, desk), outcomes))
+
+    return timed(answer, desk)
+
+
+def named_group(request: Request) -> str:
+    """The cohort that a request names outside its body; empty if it names none."""
+    return request.query_params.get("group") or request.headers.get(GROUP_HEADER, "")
+
+
+def read_items(dialect: Dialect, asked: Any, options: Serve) -> list[Item]:
+    """What a request is to score; raises Unreadable."""
+    try:
+        return dialect.items(asked, options)
+    except DataError as error:
+        raise Unreadable(str(error)) from error
+
+
+def rewards_of(outcomes: Sequence[Outcome], desk: Desk) -> list[float]:
+    """A number per outcome, as the policy declares; raises NotScored."""
+    try:
+        return numbers(outcomes, desk.options.unscored)
+    except UnscoredError as error:
+        raise NotScored(str(error)) from error
+
+
+class Ask(Value):
+    """A prompt and its responses, for `POST /v1/judge`: all that a judge has to say.
+
+    What fails has the score null and says so in `status` and `detail`, with HTTP 200: no policy
+    for the unscored applies here, and no number stands for a judgment.
+    """
+
+    prompt: Conversation = Field(min_length=1)
+    responses: tuple[str, ...] = Field(min_length=1)
+    reference: str | None = None
+
+    def task(self, format: JudgmentFormat) -> JudgmentTask:
+        """What the judge is to judge; raises Unreadable."""
+        if format.arity == 2 and len(self.responses) == 1:
+            raise Unreadable(f"{format.name} compares responses: send two or more")
+        if format.arity == 2 and len(self.responses) > 2 and self.reference is not None:
+            raise Unreadable("a ranking of more than two responses is shown no reference")
+        return JudgmentTask(**dict(self))
+
+
+def full_judgments(desk: Desk) -> Endpoint:
+    """Our own route: every judgment, with scores that may be null."""
+
+    async def answer(request: Request) -> Response:
+        task = (await read(request, Ask, desk)).task(desk.judge.format)
+        verdict = await unless_gone(request, desk.judge_task(task))
+        return in_json(shown_verdict(verdict, task, desk))
+
+    return timed(answer, desk)
+
+
+def shown_verdict(verdict: Verdict | None, task: JudgmentTask, desk: Desk) -> dict[str, Any]:
+    """The verdict as JSON."""
+    if verdict is None:
+        late = f"no verdict within {desk.options.deadline:g} s"
+        nothing = [None] * len(task.responses)
+        return {"status": "deadline", "detail": late, "scores": nothing, "judgments": []}
+    ranked = isinstance(verdict, RankedResponses)
+    missing = None in verdict.scores
+    return {
+        "status": "unscored" if missing else "ok",
+        "detail": first_failure(verdict.judgments) if missing else "",
+        "scores": verdict.scores,
+        "range": (0.0, 1.0) if ranked else desk.judge.format.score_range,
+        "preferred": winner(verdict.scores) if len(verdict.scores) > 1 else None,
+        "consistent": None if isinstance(verdict, RankedResponses) else verdict.consistent,
+        "judgments": [_shown_judgment(judgment) for judgment in verdict.judgments],
+        "usage": verdict.usage.model_dump(),
+    }
+
+
+def _shown_judgment(judgment: Judgment) -> dict[str, Any]:
+    return {
+        "status": judgment.status.value,
+        "detail": judgment.detail,
+        "order": judgment.order,
+        "scores": judgment.scores,
+        "text": judgment.text,
+        "usage": judgment.usage.model_dump(),
+    }
+
+
+async def read(request: Request, body: type[Body], desk: Desk) -> Body:
+    """The request's body; raises a Refusal."""
+    text = await read_body(request, desk.options.max_body, desk.options.body_wait)
+    try:
+        return body.model_validate_json(text)
+    except ValidationError as error:
+        raise Unreadable("; ".join(explain(error)[:5])) from error
+
+
+async def unless_gone(request: Request, work: Coroutine[Any, Any, Result]) -> Result:
+    """The result of the work, which is cancelled when the client hangs up; raises Gone."""
+    task, gone = asyncio.create_task(work), asyncio.create_task(hung_up(request))
+    try:
+        await asyncio.wait((task, gone), return_when=asyncio.FIRST_COMPLETED)
+        if not task.done():
+            raise Gone("the client has hung up")
+        return task.result()
+    finally:
+        task.cancel()
+        gone.cancel()
+
+
+async def hung_up(request: Request) -> None:
+    """Return once the client is gone."""
+    while (await request.receive())["type"] != "http.disconnect":
+        pass
+
+
+def timed(endpoint: Endpoint, desk: Desk) -> Endpoint:
+    """The endpoint, with how long it takes noted for the page."""
+
+    async def answer(request: Request) -> Response:
+        started, done = perf_counter(), False
+        try:
+            response = await endpoint(request)
+            done = True
+            return response
+        finally:
+            desk.meter.history.request(perf_counter() - started, done)
+
+    return answer
+
+
+def in_json(value: Any) -> Response:
+    """The value as a JSON response."""
+    return Response(to_json(value), media_type="application/json")
+
+
+class Views:
+    """What a server serves of itself."""
+
+    def __init__(self, desk: Desk) -> None:
+        self._desk = desk
+
+    def guarded(self) -> dict[str, Endpoint]:
+        """What shows judgments, or what is judged with."""
+        return {
+            "/": self.page,
+            "/v1/stats": self.stats,
+            "/v1/models": self.models,
+            "/metrics": self.metrics,
+        }
+
+    def open(self) -> dict[str, Endpoint]:
+        """What needs no token, and tells nothing worth one."""
+        return {"/health": self.health, "/ready": self.ready}
+
+    async def health(self, request: Request) -> Response:
+        """The process answers."""
+        return in_json({"status": "ok"})
+
+    async def ready(self, request: Request) -> Response:
+        """The engine has answered, and requests are taken."""
+        if self._desk.closing:
+            raise Closing("the server is closing")
+        if not self._desk.ready:
+            raise NotReady(": ".join(["the engine has not answered yet", *self._desk.trouble]))
+        return in_json({"status": "ready"})
+
+    async def models(self, request: Request) -> Response:
+        """The judge, as OpenAI's API lists models."""
+        since = int(self._desk.meter.history.since)
+        model = {"id": self._name(), "object": "model", "created": since, "owned_by": "j1sdk"}
+        return in_json({"object": "list", "data": [model]})
+
+    async def metrics(self, request: Request) -> Response:
+        """All counters, for Prometheus."""
+        return Response(self._desk.meter.exposition(), media_type=CONTENT_TYPE_LATEST)
+
+    async def stats(self, request: Request) -> Response:
+        """What the page shows."""
+        desk = self._desk
+        state = {"judge": self._name(), "pending": desk.pending, "ready": desk.ready}
+        return in_json({**state, "closing": desk.closing, **desk.meter.history.summary()})
+
+    async def page(self, request: Request) -> Response:
+        """The page itself."""
+        return Response(PAGE, media_type="text/html", headers=PAGE_HEADERS)
+
+    def _name(self) -> str:
+        """What the judge is called: its format, and its model where it has one."""
+        model = self._desk.judge.engine.label
+        return f"j1-{self._desk.judge.format.name}" + (f"@{PurePath(model).name}" if model else "")

@@ -1,7 +1,8 @@
 """The rollouts of one prompt, which arrive one by one and are ranked together.
 
 A pairwise judge says which of two responses is better, so a rollout has a score only among its
-siblings. Trainers send each in a request of its own: the requests wait here for one another.
+siblings. Trainers send each in a request of its own: the requests wait here for one another. Those
+of two trainers with one prompt are told apart by the name of a group, where they send one.
 """
 
 from __future__ import annotations
@@ -11,35 +12,43 @@ from collections import Counter
 from collections.abc import Awaitable, Callable, Sequence
 from contextlib import suppress
 
-from j1sdk.judge import RankedResponses
+from j1sdk.adapters.scores import Item, Outcome
 from j1sdk.server.metrics import Meter
-from j1sdk.server.outcomes import Item, Outcome, outcome_of
-from j1sdk.server.refusals import Closing
+from j1sdk.server.refusals import Closing, Overfull
 from j1sdk.sharing import Work
 from j1sdk.types import Conversation
 
-Rank = Callable[[Conversation, Sequence[str]], Awaitable[RankedResponses]]
+Rank = Callable[[Sequence[Item]], Awaitable[list[Outcome]]]
+Key = tuple[str, Conversation]
+"""The group's name, where there is one, and the prompt."""
 
 REMEMBERED = 4096
 """Answers kept for clients that lost theirs and ask again, when no cohort is there any more."""
+HANG_UP_SECONDS = 0.05
+"""For a hang-up to be noticed: a client that asks again may be here before its old connection is
+known to be closed, and must not count twice."""
 
 
 class Cohort:
-    """Requests with one prompt. Open until it is whole or has waited enough; then ranked."""
+    """Requests of one group with one prompt: open until it is whole or has waited enough."""
 
-    def __init__(self, prompt: Conversation) -> None:
-        self.prompt = prompt
-        self.waiting: Counter[str] = Counter()
+    def __init__(self) -> None:
+        self.waiting: Counter[Item] = Counter()
         """How many requests wait for each response; equal rollouts each count."""
-        self.ranked: Counter[str] = Counter()
+        self.ranked: Counter[Item] = Counter()
         """What was waiting when it was closed."""
-        self.closed = asyncio.Event()
+        self.open = True
+        self.full = asyncio.Event()
         self.refused = False
-        self.work: Work[dict[str, Outcome]]
+        self.work: Work[dict[Item, Outcome]]
 
-    def has_lost(self, response: str) -> bool:
+    def has_lost(self, item: Item) -> bool:
         """Whether a request for this response has hung up since: who asks now is its retry."""
-        return self.waiting[response] < self.ranked[response]
+        return self.waiting[item] < self.ranked[item]
+
+    def has_equals(self) -> bool:
+        """Whether two wait for one response: one of them may be the other's retry."""
+        return self.waiting.total() > len(+self.waiting)
 
 
 class Cohorts:
@@ -48,80 +57,94 @@ class Cohorts:
     def __init__(self, rank: Rank, size: int, wait: float, memory: float, meter: Meter) -> None:
         self._rank, self._size, self._wait, self._memory = rank, size, wait, memory
         self._meter = meter
-        self._open: dict[Conversation, Cohort] = {}
-        self._ranking: dict[Item, Cohort] = {}
+        self._cohorts: dict[Key, Cohort] = {}
+        """Those that are open or being ranked."""
         self._answered: dict[Item, tuple[float, Outcome]] = {}
 
     async def score(self, item: Item) -> Outcome:
-        """The response's score among its siblings, once they are here."""
-        cohort = self._seat(item)
-        cohort.waiting[item.response] += 1
-        if not cohort.closed.is_set() and cohort.waiting.total() >= self._size:
-            self._close(cohort)
+        """The response's score among its siblings, once they are here; raises Overfull."""
+        cohort = await self._seat(item)
+        cohort.waiting[item] += 1
+        if cohort.waiting.total() >= self._size:
+            cohort.full.set()
         try:
-            return (await cohort.work.wait())[item.response]
+            return (await cohort.work.wait())[item]
         finally:
-            cohort.waiting[item.response] -= 1
+            cohort.waiting[item] -= 1
 
     def refuse(self) -> None:
         """Send away those whose siblings will not come any more, as the server is closing."""
-        for cohort in list(self._open.values()):
+        for cohort in self._cohorts.values():
             cohort.refused = True
-            self._close(cohort)
+            cohort.full.set()
 
-    def _seat(self, item: Item) -> Cohort:
+    async def _seat(self, item: Item) -> Cohort:
         """The cohort a request belongs to: one it has left, one that is open, or a new one."""
-        if (known := self._ranking.get(item)) and known.has_lost(item.response):
+        if cohort := self._place_for(item):
+            return cohort
+        await asyncio.sleep(HANG_UP_SECONDS)
+        if cohort := self._place_for(item):
+            return cohort
+        raise self._overfull()
+
+    def _place_for(self, item: Item) -> Cohort | None:
+        key = (item.group, item.prompt)
+        if (cohort := self._cohorts.get(key)) is None:
+            cohort = self._cohorts[key] = Cohort()
+            cohort.work = Work(self._run(cohort), lambda: self._forget(key, cohort))
+        if not cohort.open:
+            if not cohort.has_lost(item):
+                return None
             self._meter.shared()
-            return known
-        if item.prompt not in self._open:
-            cohort = self._open[item.prompt] = Cohort(item.prompt)
-            cohort.work = Work(self._run(cohort), lambda: self._forget(cohort))
-        return self._open[item.prompt]
+            return cohort
+        room = cohort.waiting.total() < self._size or cohort.waiting[item] or cohort.has_equals()
+        return cohort if room else None
 
-    def _close(self, cohort: Cohort) -> None:
-        """Let nobody else in."""
-        if self._open.get(cohort.prompt) is cohort:
-            del self._open[cohort.prompt]
-        cohort.closed.set()
+    def _forget(self, key: Key, cohort: Cohort) -> None:
+        if self._cohorts.get(key) is cohort:
+            del self._cohorts[key]
 
-    def _forget(self, cohort: Cohort) -> None:
-        self._close(cohort)
-        for response in cohort.ranked:
-            item = Item(cohort.prompt, response)
-            if self._ranking.get(item) is cohort:
-                del self._ranking[item]
+    def _overfull(self) -> Overfull:
+        return Overfull(
+            f"more than {self._size} rollouts of one prompt at once: name the group of each, by the"
+            " header X-J1-Group or ?group= in the URL, so that it is not ranked with another's"
+        )
 
-    async def _run(self, cohort: Cohort) -> dict[str, Outcome]:
+    async def _run(self, cohort: Cohort) -> dict[Item, Outcome]:
         with suppress(TimeoutError):
             async with asyncio.timeout(self._wait):
-                await cohort.closed.wait()
-        self._close(cohort)
+                await self._gather(cohort)
+        cohort.open = False
         if cohort.refused:
             raise Closing("the server is closing, and no more rollouts of this prompt will come")
         cohort.ranked = +cohort.waiting
-        whole = cohort.ranked.total() >= self._size
-        if not whole and len(cohort.ranked) < 2:
-            return {response: self._alone(cohort, response) for response in cohort.ranked}
-        self._meter.cohort("whole" if whole else "incomplete")
-        return await self._judged(cohort)
+        count = cohort.ranked.total()
+        if count > self._size:
+            raise self._overfull()
+        if count < self._size and len(cohort.ranked) < 2:
+            return {item: self._alone(item) for item in cohort.ranked}
+        self._meter.cohort("whole" if count == self._size else "incomplete")
+        return await self._judged(list(cohort.ranked.elements()))
 
-    async def _judged(self, cohort: Cohort) -> dict[str, Outcome]:
-        self._ranking |= {Item(cohort.prompt, response): cohort for response in cohort.ranked}
-        responses = list(cohort.ranked.elements())
-        made = await self._rank(cohort.prompt, responses)
-        scores = dict(zip(responses, made.scores, strict=True))
-        outcomes = {
-            response: outcome_of(score, made.judgments, 1 / len(responses))
-            for response, score in scores.items()
-        }
-        self._remember(cohort.prompt, outcomes)
+    async def _gather(self, cohort: Cohort) -> None:
+        """Return once the cohort is whole, and stays so."""
+        while True:
+            await cohort.full.wait()
+            if not cohort.refused and cohort.has_equals():
+                await asyncio.sleep(HANG_UP_SECONDS)
+            if cohort.refused or cohort.waiting.total() >= self._size:
+                return
+            cohort.full.clear()
+
+    async def _judged(self, items: Sequence[Item]) -> dict[Item, Outcome]:
+        outcomes = dict(zip(items, await self._rank(items), strict=True))
+        self._remember(outcomes)
         return outcomes
 
-    def _alone(self, cohort: Cohort, response: str) -> Outcome:
+    def _alone(self, item: Item) -> Outcome:
         """The answer this rollout had in a cohort of late, if its client has lost that; or none."""
         now = asyncio.get_running_loop().time()
-        when, outcome = self._answered.get(Item(cohort.prompt, response), (now, None))
+        when, outcome = self._answered.get(item, (now, None))
         if outcome and now - when < self._memory:
             self._meter.shared()
             return outcome
@@ -129,10 +152,10 @@ class Cohorts:
         detail = f"no other rollout of this prompt came within {self._wait:g} seconds"
         return Outcome(score=None, reason="cohort", detail=detail)
 
-    def _remember(self, prompt: Conversation, outcomes: dict[str, Outcome]) -> None:
+    def _remember(self, outcomes: dict[Item, Outcome]) -> None:
         now = asyncio.get_running_loop().time()
-        for response, outcome in outcomes.items():
-            self._answered.pop(Item(prompt, response), None)
-            self._answered[Item(prompt, response)] = (now, outcome)
+        for item, outcome in outcomes.items():
+            self._answered.pop(item, None)
+            self._answered[item] = (now, outcome)
         while len(self._answered) > REMEMBERED:
             del self._answered[next(iter(self._answered))]

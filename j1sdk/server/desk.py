@@ -8,18 +8,32 @@ leaves the others their judgment; a judgment that nobody waits for is cancelled.
 from __future__ import annotations
 
 import asyncio
-from collections.abc import Awaitable, Iterator, Sequence
-from contextlib import contextmanager
+from collections.abc import AsyncIterator, Awaitable, Iterator, Sequence
+from contextlib import asynccontextmanager, contextmanager
+from dataclasses import replace
 from typing import TypeVar
 
-from j1sdk.judge import JudgeRewardModel, RankedResponses, mean_win
+from j1sdk.adapters.scores import Item, Outcome, late, score_alone, score_group
+from j1sdk.deliberation import question
+from j1sdk.errors import EngineError
+from j1sdk.judge import JudgeRewardModel, RankedResponses
+from j1sdk.server import Serve
 from j1sdk.server.cohorts import Cohorts
 from j1sdk.server.metrics import Meter
-from j1sdk.server.options import Serve
-from j1sdk.server.outcomes import Item, Outcome, outcome_of
 from j1sdk.server.refusals import Busy, Closing, TooLarge, Unreadable
 from j1sdk.sharing import Sharing
-from j1sdk.types import Conversation, JudgeResult, Judgment, JudgmentStatus, JudgmentTask
+from j1sdk.types import (
+    Conversation,
+    JudgeResult,
+    Judgment,
+    JudgmentStatus,
+    JudgmentTask,
+    presentations,
+)
+
+FEW_TOKENS = 16
+PAUSES = (0.5, 1, 2, 5, 10)
+"""Seconds between the tries of a warm-up; the last is repeated."""
 
 Result = TypeVar("Result")
 Verdict = JudgeResult | RankedResponses
@@ -41,7 +55,7 @@ class Desk:
         self._items = Sharing[Item, Outcome](self.meter.shared)
         self._tasks = Sharing[JudgmentTask, Verdict](self.meter.shared)
         self._cohorts = (
-            Cohorts(self._rank, options.cohort, options.cohort_wait, options.deadline, self.meter)
+            Cohorts(self._ranked, options.cohort, options.cohort_wait, options.deadline, self.meter)
             if options.cohort
             else None
         )
@@ -96,13 +110,12 @@ class Desk:
             raise TooLarge(f"a text of {longest} characters; max_chars is {self.options.max_chars}")
 
     async def _outcome(self, item: Item) -> Outcome:
+        """What becomes of an item; what was never answered needs no judge, but has its place."""
         if self._cohorts:
-            waiting = self._cohorts.score(Item(item.prompt, item.response))
+            waiting = self._cohorts.score(replace(item, reference=None))
         else:
-            waiting = self._items.get(item, lambda: self._judged(item))
-        outcome = await self._in_time(waiting) or Outcome(
-            score=None, reason="deadline", detail=f"no score within {self.options.deadline:g} s"
-        )
+            waiting = self._items.get(item, lambda: score_alone(self.judge, item, self._note))
+        outcome = await self._in_time(waiting) or late(self.options.deadline)
         self.meter.answered(outcome)
         return outcome
 
@@ -116,37 +129,65 @@ class Desk:
                 return None
             raise
 
-    async def _judged(self, item: Item) -> Outcome:
-        """A pointwise judge's score, from 0 to 1, or the mean win over the reference."""
-        prompt, response, reference = item.prompt, item.response, item.reference
-        if self.judge.format.arity == 1:
-            alone = JudgmentTask(prompt=prompt, responses=(response,), reference=reference)
-            result = await self._compared(alone)
-            return outcome_of(self.judge.scaled(result.scores[0]), result.judgments)
-        result = await self._compared(
-            JudgmentTask(prompt=prompt, responses=(response, reference or ""))
-        )
-        return outcome_of(mean_win(result, 0), result.judgments)
+    async def _ranked(self, group: Sequence[Item]) -> list[Outcome]:
+        return await score_group(self.judge, group, self._note)
 
     async def _verdict(self, task: JudgmentTask) -> Verdict:
         if self.judge.format.arity == 2 and len(task.responses) > 2:
-            return await self._rank(task.prompt, task.responses)
-        return await self._compared(task)
-
-    async def _compared(self, task: JudgmentTask) -> JudgeResult:
+            ranked = await self.judge.rank_async(task.prompt, task.responses)
+            distinct = tuple(dict.fromkeys(task.responses))  # what the judgments' orders count
+            self._note(task.prompt, distinct, ranked.judgments)
+            return ranked
         (result,) = await self.judge.judge_async([task])
         self._note(task.prompt, task.responses, result.judgments)
         return result
-
-    async def _rank(self, prompt: Conversation, responses: Sequence[str]) -> RankedResponses:
-        ranked = await self.judge.rank_async(prompt, responses)
-        distinct = tuple(dict.fromkeys(responses))  # what the judgments' orders count
-        self._note(prompt, distinct, ranked.judgments)
-        return ranked
 
     def _note(
         self, prompt: Conversation, responses: Sequence[str], judgments: Sequence[Judgment]
     ) -> None:
         self.meter.judged(prompt, responses, judgments)
-        if any(one.status is not JudgmentStatus.ENGINE_ERROR for one in judgments):
+        if any(judgment.status is not JudgmentStatus.ENGINE_ERROR for judgment in judgments):
             self.ready = True  # which the warm-up may still be waiting to see
+
+
+@asynccontextmanager
+async def warming(desk: Desk) -> AsyncIterator[None]:
+    """While the server runs: warm up beside its first requests, and let go of the engine after."""
+    task = asyncio.create_task(warm_up(desk))
+    task.add_done_callback(lambda done: _note_failure(done, desk))
+    try:
+        yield
+    finally:
+        task.cancel()
+        await desk.judge.engine.close()
+
+
+async def warm_up(desk: Desk) -> None:
+    """Return once the engine has answered; an engine out of reach is asked again."""
+    tries = 0
+    while desk.options.warm_up and not desk.ready:
+        try:
+            await _ask(desk)
+            break
+        except EngineError as error:
+            desk.trouble = [str(error)]
+            await asyncio.sleep(PAUSES[min(tries, len(PAUSES) - 1)])
+            tries += 1
+    desk.trouble, desk.ready = [], True
+
+
+async def _ask(desk: Desk) -> None:
+    """Have the engine begin a judgment."""
+    judge = desk.judge
+    task = JudgmentTask(prompt="2 + 2?", responses=("4", "5"))
+    shown = presentations(task, judge.format.arity)[0]
+    few = {"max_new_tokens": min(FEW_TOKENS, judge.sampling.max_new_tokens)}
+    sampling = judge.sampling.model_copy(update=few)
+    await judge.engine.complete(question(judge.format, shown, judge.engine.reserved), sampling)
+
+
+def _note_failure(done: asyncio.Task[None], desk: Desk) -> None:
+    """Anything but an engine out of reach will not go away: no model there, a broken plugin."""
+    if not done.cancelled() and (error := done.exception()):
+        desk.failure = error
+        desk.close()

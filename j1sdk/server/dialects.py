@@ -1,87 +1,82 @@
-"""What each trainer sends and takes: one class a route, its fields the request's.
+"""What each trainer sends and takes.
 
 The failure rule is the same for all four, since none has a word for "unscored": a response
 without a score is answered as `unscored` of the server's options says. With "error" that is HTTP
-503 with Retry-After and no number at all; with "neutral" or "floor" it is 0.5 or 0, and
+503 with Retry-After and no number at all; with the others it is a number, and
 `j1_unscored_total` counts it.
 """
 
 from __future__ import annotations
 
-from abc import abstractmethod
 from collections.abc import Sequence
 from typing import Any, ClassVar
 from uuid import uuid4
 
-from pydantic import BaseModel, ConfigDict, StrictStr
+from pydantic import StrictStr
 
-from j1sdk.server.labels import Label
-from j1sdk.server.options import Serve
-from j1sdk.server.outcomes import Item, Outcome, logged
-from j1sdk.server.refusals import Unreadable
-from j1sdk.server.rendered import after_prompt, asked, split
-from j1sdk.types import Conversation, Message
+from j1sdk.adapters import openrlhf
+from j1sdk.adapters.scores import Item, Outcome
+from j1sdk.adapters.texts import item_of, item_of_text
+from j1sdk.server import Dialect, Request, Serve
 
 
-class Dialect(BaseModel):
-    """A request. What a trainer adds to it in its next version is ignored."""
+class Samples(Request):
+    """OpenRLHF's samples, column by column."""
 
-    model_config = ConfigDict(extra="ignore", frozen=True)
-    path: ClassVar[str]
-
-    @abstractmethod
-    def items(self, options: Serve) -> list[Item]:
-        """The responses to score; raises Unreadable."""
-
-    @abstractmethod
-    def answer(self, rewards: Sequence[float], outcomes: Sequence[Outcome]) -> Any:
-        """The JSON the trainer takes: `rewards` are settled, `outcomes` how they came about."""
+    query: list[StrictStr]
+    prompts: list[StrictStr]
+    labels: list[Any] = []
 
 
 class OpenRLHF(Dialect):
     """`--reward.remote_url`: texts with all special tokens, one sample at a time.
 
-    It asks five times, 1 s apart, whatever the error, and then training ends. The keys of
-    `extra_logs` never vary, since it stacks them.
+    It asks five times, 1 s apart, whatever the error, and then training ends.
     """
 
+    name: ClassVar[str] = "openrlhf"
     path: ClassVar[str] = "/get_reward"
-    query: list[StrictStr]
-    prompts: list[StrictStr]
-    labels: list[Any] = []
+    request: ClassVar[type[Request]] = Samples
+    title: ClassVar[str] = "OpenRLHF"
+    hint: ClassVar[str] = "--reward.remote_url {url}"
 
-    def items(self, options: Serve) -> list[Item]:
-        labels = self.labels or [None] * len(self.query)
-        if not len(self.query) == len(self.prompts) == len(labels):
-            raise Unreadable("query, prompts and labels differ in length")
-        return [
-            item(prompt, after_prompt(query, prompt), label, options)
-            for query, prompt, label in zip(self.query, self.prompts, labels, strict=True)
-        ]
+    def items(self, request: Samples, options: Serve) -> list[Item]:
+        return openrlhf.items_of(request.query, request.prompts, request.labels, options)
 
-    def answer(self, rewards: Sequence[float], outcomes: Sequence[Outcome]) -> Any:
-        made = [logged(outcome) for outcome in outcomes]
-        logs = {key: [one[key] for one in made] for one in made[:1] for key in one}
-        return {"rewards": rewards, "scores": rewards, "extra_logs": logs}
+    def answer(
+        self, request: Samples, rewards: Sequence[float], outcomes: Sequence[Outcome]
+    ) -> Any:
+        return openrlhf.answer(rewards, outcomes)
+
+
+class Sample(Request):
+    """One sample of slime's; the prompt is a text or messages."""
+
+    prompt: StrictStr | list[Any]
+    response: StrictStr
+    label: Any = None
 
 
 class Slime(Dialect):
     """`--rm-type remote_rm --rm-url`: the answer is the bare number. It asks ten times."""
 
+    name: ClassVar[str] = "slime"
     path: ClassVar[str] = "/slime"
-    prompt: StrictStr | tuple[Message, ...]
-    response: StrictStr
-    label: Any = None
+    request: ClassVar[type[Request]] = Sample
+    title: ClassVar[str] = "slime"
+    hint: ClassVar[str] = "--rm-type remote_rm --rm-url {url}"
 
-    def items(self, options: Serve) -> list[Item]:
-        prompt = self.prompt
-        conversation = said(asked(prompt, options)) if isinstance(prompt, str) else prompt
-        if not conversation:
-            raise Unreadable("prompt: no messages")
-        return [Item(conversation, self.response, known(self.label, options))]
+    def items(self, request: Sample, options: Serve) -> list[Item]:
+        return [item_of(request.prompt, request.response, request.label, options)]
 
-    def answer(self, rewards: Sequence[float], outcomes: Sequence[Outcome]) -> Any:
+    def answer(self, request: Sample, rewards: Sequence[float], outcomes: Sequence[Outcome]) -> Any:
         return rewards[0]
+
+
+class Texts(Request):
+    """Prompts and responses, each two as one text."""
+
+    messages: list[StrictStr]
 
 
 class LlamaFactory(Dialect):
@@ -91,67 +86,46 @@ class LlamaFactory(Dialect):
     without `scores` ends its training.
     """
 
+    name: ClassVar[str] = "llamafactory"
     path: ClassVar[str] = "/llamafactory"
-    messages: list[StrictStr]
+    request: ClassVar[type[Request]] = Texts
+    title: ClassVar[str] = "LLaMA-Factory"
+    hint: ClassVar[str] = "reward_model_type: api, reward_model: {url}"
 
-    def items(self, options: Serve) -> list[Item]:
-        return [cut(text, options) for text in self.messages]
+    def items(self, request: Texts, options: Serve) -> list[Item]:
+        return [item_of_text(text, options) for text in request.messages]
 
-    def answer(self, rewards: Sequence[float], outcomes: Sequence[Outcome]) -> Any:
+    def answer(self, request: Texts, rewards: Sequence[float], outcomes: Sequence[Outcome]) -> Any:
         return {"scores": rewards}
 
 
-class Classify(Dialect):
-    """vLLM's `/classify`, as clients of a reward model there use it: `data[-1].probs[-1]`.
+class Inputs(Request):
+    """What is to be classified: rendered texts, or pairs of prompt and response."""
 
-    An input is a rendered text, or a pair of prompt and response.
-    """
-
-    path: ClassVar[str] = "/classify"
     input: StrictStr | list[StrictStr | tuple[StrictStr, StrictStr]]
     model: str = ""
 
-    def items(self, options: Serve) -> list[Item]:
-        inputs = [self.input] if isinstance(self.input, str) else self.input
+
+class Classify(Dialect):
+    """vLLM's `/classify`, as clients of a reward model there use it: `data[-1].probs[-1]`."""
+
+    name: ClassVar[str] = "classify"
+    path: ClassVar[str] = "/classify"
+    request: ClassVar[type[Request]] = Inputs
+
+    def items(self, request: Inputs, options: Serve) -> list[Item]:
+        inputs = [request.input] if isinstance(request.input, str) else request.input
         return [
-            cut(one, options) if isinstance(one, str) else Item(said(one[0]), one[1])
-            for one in inputs
+            item_of_text(text, options) if isinstance(text, str) else item_of(*text, None, options)
+            for text in inputs
         ]
 
-    def answer(self, rewards: Sequence[float], outcomes: Sequence[Outcome]) -> Any:
+    def answer(self, request: Inputs, rewards: Sequence[float], outcomes: Sequence[Outcome]) -> Any:
         tokens = round(sum(outcome.tokens for outcome in outcomes))
         data = [
             {"index": index, "label": "reward", "probs": [reward], "num_classes": 1}
             for index, reward in enumerate(rewards)
         ]
         usage = {"prompt_tokens": tokens, "total_tokens": tokens}
-        named = {"id": f"classify-{uuid4().hex}", "object": "list", "model": self.model}
+        named = {"id": f"classify-{uuid4().hex}", "object": "list", "model": request.model}
         return {**named, "data": data, "usage": usage}
-
-
-DIALECTS: tuple[type[Dialect], ...] = (OpenRLHF, Slime, LlamaFactory, Classify)
-
-
-def item(prompt: str, response: str, label: Any, options: Serve) -> Item:
-    """A response with the prompt and the reference that a label of ours has, or any other label."""
-    if told := Label.read(label):
-        return Item(told.prompt, response, known(told.reference, options))
-    return Item(said(asked(prompt, options)), response, known(label, options))
-
-
-def said(prompt: str) -> Conversation:
-    """The prompt as one user message."""
-    return (Message(role="user", content=prompt),)
-
-
-def cut(text: str, options: Serve) -> Item:
-    """The item of a text that is prompt and response in one; raises Unreadable."""
-    prompt, response = split(text, options)
-    return Item(said(asked(prompt, options)), response)
-
-
-def known(label: Any, options: Serve) -> str | None:
-    """The label as a reference answer, if it is one: a text that is not empty, or a number."""
-    if options.reference == "none" or isinstance(label, bool):
-        return None
-    return str(label) if isinstance(label, str | int | float) and label != "" else None

@@ -2,32 +2,37 @@
 
 from __future__ import annotations
 
-import binascii
+import asyncio
 from base64 import b64decode
 from collections.abc import Awaitable, Callable
 from hmac import compare_digest
 from time import perf_counter
+from urllib.parse import urlsplit
 
 from fastapi import Request, Response
 from starlette.requests import ClientDisconnect
 from starlette.types import ASGIApp, Message, Receive, Scope, Send
 
+from j1sdk.server import is_loopback
 from j1sdk.server.metrics import Meter
-from j1sdk.server.refusals import Gone, TooLarge, Unknown, Unreadable
+from j1sdk.server.refusals import Foreign, Gone, NotJson, Slow, TooLarge, Unknown, Unreadable
 
 Endpoint = Callable[[Request], Awaitable[Response]]
 
 
 def behind(token: str | None, endpoint: Endpoint) -> Endpoint:
-    """The endpoint for whoever shows the token: a header, a password or `?token=`."""
+    """The endpoint for whoever shows the token: a header, a password or `?token=`.
+
+    Without a token it is for programs on this machine, and not for pages in its browsers.
+    """
     if token is None:
-        return endpoint
+        return _from_here(endpoint)
     expected = token.encode()
 
     async def answer(request: Request) -> Response:
         # All that is shown is compared, and in full: the time it takes tells nothing.
-        shown = [one.encode() for one in _shown(request)]
-        if not any([compare_digest(one, expected) for one in shown]):
+        shown = [text.encode() for text in _shown(request)]
+        if not any([compare_digest(text, expected) for text in shown]):
             raise Unknown(
                 "wrong token"
                 if shown
@@ -37,6 +42,41 @@ def behind(token: str | None, endpoint: Endpoint) -> Endpoint:
         return await endpoint(request)
 
     return answer
+
+
+def _from_here(endpoint: Endpoint) -> Endpoint:
+    """The endpoint for what no page of another site can have sent.
+
+    Such a page reaches this machine by its own name for it (DNS rebinding: Host), by a request
+    that browsers label (Origin), or by one they send unasked (other content types than JSON).
+    """
+
+    async def answer(request: Request) -> Response:
+        host, origin = request.headers.get("host", ""), request.headers.get("origin")
+        if not is_loopback(_name_of(host)):
+            raise Foreign(f"host {host!r} is not this machine: set token_env to serve others")
+        if origin is not None and _place_of(origin) != host:
+            raise Foreign(f"origin {origin!r} may not ask: set token_env to serve other sites")
+        if request.method == "POST" and not _is_json(request):
+            raise NotJson("send JSON, with the header Content-Type: application/json")
+        return await endpoint(request)
+
+    return answer
+
+
+def _name_of(host: str) -> str:
+    try:
+        return urlsplit(f"//{host}").hostname or ""
+    except ValueError:
+        return ""
+
+
+def _place_of(origin: str) -> str:
+    return origin.partition("://")[2]
+
+
+def _is_json(request: Request) -> bool:
+    return request.headers.get("content-type", "").partition(";")[0].strip() == "application/json"
 
 
 def _shown(request: Request) -> list[str]:
@@ -53,28 +93,38 @@ def _shown(request: Request) -> list[str]:
 def _basic(value: str) -> list[str]:
     try:
         user, _, password = b64decode(value, validate=True).decode().partition(":")
-    except (binascii.Error, UnicodeDecodeError):
+    except ValueError:  # not base64, or not UTF-8
         return []
     return [user, password]
 
 
-async def read_body(request: Request, most: int) -> bytes:
-    """The body; raises TooLarge as soon as it is known to be, and before it is held, or Gone."""
+async def read_body(request: Request, most: int, seconds: float) -> bytes:
+    """The body; raises TooLarge as soon as it is known to be, before it is held; Slow; or Gone."""
     announced = request.headers.get("content-length", "0")
     if not announced.isdigit():
         raise Unreadable("content-length is not a number")
-    body = bytearray()
+    if int(announced[:20]) > most:
+        raise _too_large(most)
     try:
-        if int(announced[:20]) <= most:
-            async for chunk in request.stream():
-                body += chunk
-                if len(body) > most:
-                    break
-            else:
-                return bytes(body)
+        async with asyncio.timeout(seconds):
+            return await _received(request, most)
     except ClientDisconnect:
         raise Gone("the client has hung up") from None
-    raise TooLarge(f"the body is larger than {most} bytes (max_body)")
+    except TimeoutError:
+        raise Slow(f"the body has not arrived in {seconds:g} seconds (body_wait)") from None
+
+
+async def _received(request: Request, most: int) -> bytes:
+    body = bytearray()
+    async for chunk in request.stream():
+        body += chunk
+        if len(body) > most:
+            raise _too_large(most)
+    return bytes(body)
+
+
+def _too_large(most: int) -> TooLarge:
+    return TooLarge(f"the body is larger than {most} bytes (max_body)")
 
 
 class Counted:

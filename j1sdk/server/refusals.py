@@ -25,6 +25,30 @@ class TooLarge(Refusal):
     status = 413
 
 
+class Slow(Refusal):
+    """The body has not arrived in time."""
+
+    status = 408
+
+
+class Foreign(Refusal):
+    """Sent by a page of another site, through a browser on this machine."""
+
+    status = 403
+
+
+class NotJson(Refusal):
+    """A body of a type that a page of any site may send."""
+
+    status = 415
+
+
+class Overfull(Refusal):
+    """More rollouts of one prompt than its cohort has places."""
+
+    status = 409
+
+
 class Busy(Refusal):
     """As much is being judged as the server takes on."""
 

@@ -13,9 +13,9 @@ import uvicorn
 
 from j1sdk.errors import ConfigError
 from j1sdk.judge import JudgeRewardModel
+from j1sdk.server import Serve
 from j1sdk.server.app import build_app
 from j1sdk.server.desk import Desk
-from j1sdk.server.options import Serve
 
 LAST_WORDS = 10
 """Seconds for answers to be read by their clients once all are given."""
@@ -30,10 +30,14 @@ class RewardServer(uvicorn.Server):
         self._listening = listen(options)
         super().__init__(
             uvicorn.Config(
-                app, lifespan="on", log_level="warning", access_log=False, ws="none",
+                app,
+                lifespan="on",
+                log_level="warning",
+                access_log=False,
+                ws="none",
                 timeout_graceful_shutdown=LAST_WORDS,
             )
-        )  # fmt: skip
+        )
         host, port = self._listening.getsockname()[:2]
         self.url = f"http://[{host}]:{port}" if ":" in host else f"http://{host}:{port}"
 

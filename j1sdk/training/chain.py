@@ -48,6 +48,7 @@ class Chain(Trainer):
 
     name: ClassVar[str] = "chain"
     phases: tuple[Trainer, ...] = Field(min_length=1)
+    """The trainers, in order; each goes on with the judge that the one before left."""
 
     @property
     def parts(self) -> tuple[Trainer, ...]:

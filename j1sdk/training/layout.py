@@ -9,6 +9,7 @@ from typing import TYPE_CHECKING, Any, TypeVar
 
 from j1sdk.deliberation import question
 from j1sdk.engines.chat import encode_chat, messages, render_chat, reserved_tokens
+from j1sdk.engines.replies import as_ids, reply_form
 from j1sdk.errors import ConfigError
 from j1sdk.judge import JudgeRewardModel
 from j1sdk.types import Completion, Conversation, JudgmentTask, Presentation
@@ -39,10 +40,10 @@ class Asker:
         options = template_options(self.judge)
         return render_chat(self._tokenizer, self.prompt(shown), **options)
 
-    @property
-    def end(self) -> str:
-        """What a judge writes last: the end-of-turn token."""
-        return str(self._tokenizer.eos_token)
+    def reply(self, answer: str) -> str:
+        """What the model is to write behind the prompt to have given this answer, and its end."""
+        form = reply_form(self._tokenizer, template_options(self.judge))
+        return form.reply(answer) + form.end
 
     def tokens(self, shown: Presentation) -> list[int]:
         """Token ids of the prompt."""
@@ -63,10 +64,11 @@ class Asker:
 
     def preference(self, shown: Presentation, chosen: str, rejected: str) -> Example:
         """One example for preference training, by the names TRL has for its parts."""
+        options = template_options(self.judge)
         return {
             "prompt_ids": self.tokens(shown),
-            "chosen_ids": answer_tokens(self._tokenizer, chosen),
-            "rejected_ids": answer_tokens(self._tokenizer, rejected),
+            "chosen_ids": answer_tokens(self._tokenizer, chosen, **options),
+            "rejected_ids": answer_tokens(self._tokenizer, rejected, **options),
         }
 
 
@@ -147,26 +149,46 @@ def shuffled(tasks: Sequence[JudgmentTask], seed: int) -> Iterator[JudgmentTask]
         yield from generator.sample(tasks, len(tasks))
 
 
-def decode(tokenizer: PreTrainedTokenizerBase, ids: Sequence[int]) -> Completion:
-    """A sampled completion as an engine would have returned it."""
-    ended = bool(ids) and ids[-1] == tokenizer.eos_token_id
+def decode(
+    tokenizer: PreTrainedTokenizerBase, ids: Sequence[int], **template_options: Any
+) -> Completion:
+    """A sampled completion as an engine would have returned it.
+
+    What follows the first token that ends a turn is padding.
+    """
+    form = reply_form(tokenizer, template_options)
+    used, ended = form.cut(ids)
     return Completion(
-        text=str(tokenizer.decode(list(ids[:-1] if ended else ids), skip_special_tokens=False)),
+        text=str(tokenizer.decode(used, skip_special_tokens=False)),
         finish_reason="stop" if ended else "length",
-        completion_tokens=len(ids),
+        completion_tokens=len(used) + (len(form.end_ids) if ended else 0),
+        opened=form.opened,
     )
+
+
+def end_turns(
+    model: PreTrainedModel, tokenizer: PreTrainedTokenizerBase, **template_options: Any
+) -> None:
+    """Have the model stop, while it is trained and after, at what ends a turn by its template."""
+    current = as_ids(model.generation_config.eos_token_id)
+    ends = reply_form(tokenizer, template_options).ends
+    if not ends <= current:
+        model.generation_config.eos_token_id = sorted(ends | current)
 
 
 def example_tokens(
     tokenizer: PreTrainedTokenizerBase, asked: Conversation, answer: str, **template_options: Any
 ) -> Example:
-    """Token ids and labels of one example, up to and with the end-of-turn token."""
+    """Token ids and labels of one example, up to and with the end of the turn."""
     prompt = encode_chat(tokenizer, asked, **template_options)
-    written = answer_tokens(tokenizer, answer)
+    written = answer_tokens(tokenizer, answer, **template_options)
     return {"input_ids": prompt + written, "labels": [-100] * len(prompt) + written}
 
 
-def answer_tokens(tokenizer: PreTrainedTokenizerBase, answer: str) -> list[int]:
-    """Token ids of what a judge writes, with the end-of-turn token."""
-    written = list(tokenizer(answer, add_special_tokens=False)["input_ids"])
-    return [*written, int(tokenizer.eos_token_id)]
+def answer_tokens(
+    tokenizer: PreTrainedTokenizerBase, answer: str, **template_options: Any
+) -> list[int]:
+    """Token ids of what a judge writes, with the end of the turn."""
+    form = reply_form(tokenizer, template_options)
+    written = tokenizer(form.reply(answer), add_special_tokens=False)["input_ids"]
+    return [*written, *form.end_ids]

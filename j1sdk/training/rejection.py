@@ -45,6 +45,7 @@ class OwnJudgments(Selection, TrlTrainer):
     samples: int = Field(default=8, ge=1)
     """Judgments sampled of each presentation."""
     temperature: float = Field(default=1.0, gt=0)
+    """Of the samples."""
     sampler: Engine | None = None
     """What samples instead of the judge's engine, such as vLLM; with the judge's weights in place
     of its own `model`."""
@@ -52,6 +53,7 @@ class OwnJudgments(Selection, TrlTrainer):
     """Where no sample was right, sample once more with the preferred response shown as the
     reference answer. What is learnt from has no hint in its prompt (DeepSeek-GRM)."""
     rounds: int = Field(default=1, ge=1)
+    """Times to sample and train, each time with the judge that the last round left."""
 
     @property
     def parts(self) -> tuple[Trainer, ...]:
@@ -121,6 +123,7 @@ class OnPolicyDpo(Dpo, OwnJudgments):
 
     name: ClassVar[str] = "on-policy-dpo"
     samples: int = Field(default=8, ge=2)
+    """Judgments sampled of each presentation."""
 
 
 def hinted(task: JudgmentTask) -> JudgmentTask:

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+import logging
 import signal
 import threading
 from collections.abc import Iterator, Mapping, Sequence
@@ -26,24 +27,26 @@ from j1sdk.errors import ConfigError
 from j1sdk.files import write_text
 from j1sdk.training import Interrupted, Progress
 
+logger = logging.getLogger(__name__)
 CHECKPOINTS = "checkpoints"
 LOG_FILE = "log.json"
 Item = TypeVar("Item")
 
 
 class Watcher(TrainerCallback):  # type: ignore[misc]
-    """Reports progress; after an interrupt ends the step, saves a checkpoint and stops."""
+    """Reports progress; after a signal ends the step, saves a checkpoint and stops."""
 
     def __init__(self, progress: Progress | None) -> None:
         self._progress = progress
-        self.interrupted = False
+        self.signal: int | None = None
+        """The signal that asked to stop."""
 
     def on_step_end(
         self, args: TrainingArguments, state: TrainerState, control: TrainerControl, **_: Any
     ) -> None:
         if self._progress:
             self._progress(state.global_step, state.max_steps)
-        if self.interrupted:
+        if self.signal is not None:
             control.should_save = control.should_training_stop = True
 
     @contextmanager
@@ -55,7 +58,7 @@ class Watcher(TrainerCallback):  # type: ignore[misc]
         before = {number: signal.getsignal(number) for number in (signal.SIGINT, signal.SIGTERM)}
 
         def ask(number: int, frame: FrameType | None) -> None:
-            self.interrupted = True
+            self.signal = number
             signal.signal(number, before[signal.Signals(number)])
 
         for number in before:
@@ -71,8 +74,9 @@ def fit(
     trainer: HuggingFaceTrainer, out: Path, resume: bool, progress: Progress | None,
     taken: Mapping[str, int] = {},
 ) -> list[dict[str, Any]]:  # fmt: skip
-    """Train, and write `out`/log.json; returns the log. Raises Interrupted after an interrupt.
+    """Train, and write `out`/log.json; returns the log. Raises Interrupted after a SIGINT.
 
+    A SIGTERM ends the process, as it is meant to, but not before there is a checkpoint.
     The log begins with what was `taken` from the data, if there is something to be said.
     """
     watcher = Watcher(progress)
@@ -85,8 +89,12 @@ def fit(
     history += trainer.state.log_history
     if trainer.is_world_process_zero():
         write_text(out / LOG_FILE, json.dumps(history, indent=1))
-    if watcher.interrupted and trainer.state.global_step < trainer.state.max_steps:
-        raise Interrupted(trainer.state.global_step, trainer.state.max_steps, out)
+    stopped = Interrupted(trainer.state.global_step, trainer.state.max_steps, out)
+    if watcher.signal == signal.SIGTERM:
+        logger.warning("%s", stopped)
+        signal.raise_signal(signal.SIGTERM)
+    if watcher.signal is not None and stopped.step < stopped.steps:
+        raise stopped
     return history
 
 

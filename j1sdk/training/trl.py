@@ -33,6 +33,7 @@ from j1sdk.training.layout import (
     context_of,
     dataset,
     decode,
+    end_turns,
     fitting,
     fitting_tasks,
     shuffled,
@@ -49,9 +50,13 @@ class Lora(Value):
     """Low-rank adapters instead of full weights; merged when the judge is saved."""
 
     rank: int = Field(default=16, ge=1)
+    """Of the adapters."""
     alpha: int = 32
+    """The adapters' output is scaled by alpha / rank."""
     dropout: float = 0.05
+    """Share of the adapters' input left out in training."""
     target_modules: str | tuple[str, ...] = "all-linear"
+    """The layers that get adapters, by peft's names."""
 
 
 class TrlTrainer(Trainer):
@@ -61,12 +66,17 @@ class TrlTrainer(Trainer):
     steps: int | None = Field(default=None, ge=1)
     """Optimizer steps; as many as `epochs` take unless given."""
     epochs: float = Field(default=1.0, gt=0)
+    """Times that every example is seen."""
     learning_rate: float = Field(gt=0)
+    """Of AdamW, at its highest."""
     lora: Lora | None = None
+    """Train adapters instead of all weights."""
     save_steps: int = Field(default=100, ge=1)
     """Steps between checkpoints."""
     logging_steps: int = Field(default=10, ge=1)
+    """Steps between entries of the log."""
     report_to: tuple[str, ...] = ("tensorboard",)
+    """Where TRL reports to as well, by its names."""
     drop_long: bool = False
     """Leave out tasks that do not fit the model's context, instead of refusing them."""
     options: dict[str, Any] = {}
@@ -102,6 +112,7 @@ class TrlTrainer(Trainer):
         assert isinstance(run.judge.engine, Transformers)  # `check` saw to it
         self.prepare(run, out, progress)
         model, tokenizer = load_model(run.judge.engine)
+        end_turns(model, tokenizer, **template_options(run.judge))
         trainer = self.build(run, model, tokenizer, out)
         taken = self.lessons(run, out).account(run.judge.format, self.learns, run.seed)
         history = session.fit(trainer, out, resume, progress, taken)
@@ -161,7 +172,9 @@ class Sft(TrlTrainer):
     name: ClassVar[str] = "sft"
     learns: ClassVar[Learnt] = "demonstrations"
     learning_rate: float = Field(default=1e-5, gt=0)
+    """Of AdamW, at its highest."""
     batch_size: int = Field(default=32, ge=1)
+    """Examples of one step."""
 
     def build(
         self, run: Run, model: PreTrainedModel, tokenizer: PreTrainedTokenizerBase, out: Path
@@ -193,8 +206,11 @@ class Grpo(TrlTrainer):
     name: ClassVar[str] = "grpo"
     learns: ClassVar[Learnt] = "tasks"
     learning_rate: float = Field(default=1e-6, gt=0)
+    """Of AdamW, at its highest."""
     rewards: tuple[RewardStrategy, ...] = Field(default=(VerdictCorrectness(),), min_length=1)
+    """What a rollout is rewarded for: the weighted sum of these."""
     tasks_per_step: int = Field(default=16, ge=1)
+    """Tasks of one step; each gets `rollouts` completions of every presentation."""
     rollouts: int = Field(default=8, ge=2)
     """Completions per presentation: a GRPO group."""
     multitask: tuple[JudgmentFormat, ...] = ()
@@ -202,7 +218,9 @@ class Grpo(TrlTrainer):
     micro_batch: int | None = Field(default=None, ge=1)
     """Completions per forward pass and process; a whole step's unless given."""
     temperature: float = Field(default=1.0, gt=0)
+    """Of the rollouts."""
     kl: float = Field(default=0.0, ge=0)
+    """Coefficient of the KL divergence from the starting model (TRL's beta)."""
     estimator: Literal["group_norm", "dr_grpo", "reinforce_baseline"] = "group_norm"
     """How rewards become advantages. All take the group's mean off; `group_norm` (GRPO) divides by
     the group's deviation, `reinforce_baseline` (REINFORCE++ with a baseline) by that of the whole
@@ -227,7 +245,10 @@ class Grpo(TrlTrainer):
         settings["reward_weights"] = [reward.weight for part in parts for reward in part.rewards]
         config = configured(GRPOConfig, settings | self.options)
         check_batch_shape(config, per_task)
-        per_visit, read = per_task // len(parts), partial(decode, tokenizer)
+        per_visit, read = (
+            per_task // len(parts),
+            partial(decode, tokenizer, **template_options(run.judge)),
+        )
         return GRPOTrainer(
             model=model,
             reward_funcs=functions_of(parts, laid, per_visit * config.num_generations, read),

@@ -27,9 +27,11 @@ class Dpo(TrlTrainer):
     name: ClassVar[str] = "dpo"
     learns: ClassVar[Learnt] = "preferences"
     learning_rate: float = Field(default=5e-7, gt=0)
+    """Of AdamW, at its highest."""
     batch_size: int = Field(default=16, ge=1)
     """Preferences per forward pass and process, two judgments each."""
     beta: float = Field(default=0.1, gt=0)
+    """How strongly the judge is held to the model it started from (DPO's beta)."""
     nll: float = Field(default=0.0, ge=0)
     """Weight of the chosen judgments' loss beside that of the preferences."""
 

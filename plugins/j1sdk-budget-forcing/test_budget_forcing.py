@@ -34,6 +34,7 @@ from j1sdk import (
 )
 from j1sdk.background import run
 from j1sdk.catalogue import Catalogue
+from j1sdk.errors import ConfigError
 from j1sdk.testing import FormatContract, always_first, example_tasks, isolated_catalogue, oracle
 
 TASK = JudgmentTask.from_pair("Sum of 2 and 2?", "4", "5")
@@ -240,7 +241,7 @@ def test_a_pointwise_judge_scores_and_a_pairwise_judge_ranks() -> None:
 
 
 def test_an_engine_that_cannot_continue_is_refused() -> None:
-    with pytest.raises(ValidationError, match="deaf cannot continue"):
+    with pytest.raises(ConfigError, match="deaf cannot continue"):
         JudgeRewardModel(format=forcing(), engine=Deaf(answers=("",)))
 
 
@@ -268,7 +269,7 @@ class Talkative(PairwiseVerdict):
 
 
 def test_a_format_without_thinking_is_refused() -> None:
-    with pytest.raises(ValidationError, match="instance of ThinkingFormat"):
+    with pytest.raises(ConfigError, match="instance of ThinkingFormat"):
         BudgetForcing(format=Thoughtless())
     catalogue = isolated_catalogue(Thoughtless, BudgetForcing)
     described = {"name": "budget-forcing", "format": "thoughtless"}
@@ -284,7 +285,7 @@ def test_a_wrapped_format_without_a_name_is_refused() -> None:
 
 @pytest.mark.parametrize("form", [Talkative(), Talkative(thinking="plan")])
 def test_a_format_with_its_own_conversation_is_refused(form: Talkative) -> None:
-    with pytest.raises(ValidationError, match="talkative has a conversation of its own"):
+    with pytest.raises(ConfigError, match="talkative has a conversation of its own"):
         BudgetForcing(format=form)
 
 
@@ -293,7 +294,7 @@ def test_a_format_with_its_own_conversation_is_refused(form: Talkative) -> None:
     [{"wait": ""}, {"rounds": 0}, {"round_tokens": 0}, {"total_tokens": 0}, {"answer_tokens": 0}],
 )
 def test_options_without_a_meaning_are_refused(options: dict[str, Any]) -> None:
-    with pytest.raises(ValidationError):
+    with pytest.raises(ConfigError):
         forcing(**options)
 
 

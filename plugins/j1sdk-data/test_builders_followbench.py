@@ -22,7 +22,6 @@ from j1sdk_data.builders.constraints import (
 from j1sdk_data.builders.followbench import FIVE, FollowBenchPairs
 from j1sdk_data.building import PAIRS_FILE, build_to_folder
 from j1sdk_data.testing import BuilderContract
-from pydantic import ValidationError
 
 from j1sdk import (
     Completion,
@@ -35,6 +34,7 @@ from j1sdk import (
 )
 from j1sdk.background import run
 from j1sdk.engines.scripted import Answer, Script
+from j1sdk.errors import ConfigError
 from j1sdk.testing import FormatContract
 
 PUBLISHED = SHARED / "FollowBench" / "data"
@@ -318,11 +318,11 @@ def test_an_empty_response_is_a_response(tmp_path: Path) -> None:
 
 
 def test_what_cannot_work_is_refused(tmp_path: Path) -> None:
-    with pytest.raises(ValidationError, match="temperature 0 all 8 responses are one"):
+    with pytest.raises(ConfigError, match="temperature 0 all 8 responses are one"):
         builder(tmp_path, ("a",), samples=8, sampling=Sampling())
-    with pytest.raises(ValidationError, match="samples"):
+    with pytest.raises(ConfigError, match="samples"):
         builder(tmp_path, ("a",), samples=1)
-    with pytest.raises(ValidationError, match="types"):
+    with pytest.raises(ConfigError, match="types"):
         builder(tmp_path, ("a",), types=())
 
 

@@ -11,12 +11,12 @@ import pytest
 from j1sdk_data.builders import ENGINE_ERROR, Built
 from j1sdk_data.builders.verified_solutions import VerifiedSolutions
 from j1sdk_data.testing import BuilderContract
-from pydantic import ValidationError
 
 from j1sdk import Cached, Completion, Conversation, DataError, EngineError, Sampling, Scripted
 from j1sdk.background import run
 from j1sdk.data.gsm8k import MODELS
 from j1sdk.engines.scripted import Answer, Script
+from j1sdk.errors import ConfigError
 
 SHARED = Path(__file__).parents[2] / "shared" / "data"
 SOLUTIONS = SHARED / "grade-school-math/grade_school_math/data/example_model_solutions.jsonl"
@@ -153,12 +153,12 @@ def test_boxed_answers_are_compared_as_answers(tmp_path: Path) -> None:
 
 def test_a_sampling_the_engine_cannot_honour_is_refused(tmp_path: Path) -> None:
     engine = Cached(engine=Scripted(), path=tmp_path / "answers.sqlite")
-    with pytest.raises(ValidationError, match=r"nothing to cache: set sampling\.seed"):
+    with pytest.raises(ConfigError, match=r"nothing to cache: set sampling\.seed"):
         VerifiedSolutions(path=tmp_path, engine=engine, sampling=Sampling(temperature=1.0))
 
 
 def test_at_temperature_0_there_is_one_solution(tmp_path: Path) -> None:
-    with pytest.raises(ValidationError, match="all 8 solutions are one: set sampling"):
+    with pytest.raises(ConfigError, match="all 8 solutions are one: set sampling"):
         VerifiedSolutions(path=tmp_path, engine=Scripted(), sampling=Sampling())
 
 

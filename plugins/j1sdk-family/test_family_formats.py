@@ -11,7 +11,6 @@ from j1sdk_family.reward_anything import RewardAnything
 from j1sdk_family.rm_r1 import RmR1
 from j1sdk_family.rrm import Rrm
 from j1sdk_family.think_j import ThinkJ
-from pydantic import ValidationError
 
 from j1sdk import (
     Completion,
@@ -29,6 +28,7 @@ from j1sdk import (
     Turn,
     Unparseable,
 )
+from j1sdk.errors import ConfigError
 from j1sdk.judge import JudgeRewardModel
 from j1sdk.rewards.format_adherence import FormatAdherence
 from j1sdk.rewards.verdict_correctness import VerdictCorrectness
@@ -123,6 +123,14 @@ RANKED = '{"scores": {"A": %s, "B": %s}, "best_to_worst": [%s]}'
         (RmR1(), f"{CHAT}<answer>[[A]]</answer><answer>[[B]]</answer>"),
         (RmR1(), f"{CHAT}<answer>[[C]]</answer>"),
         (RmR1(lenient=True), "[[A]]" + " and so on" * 8),
+        (RmR1(), f"{CHAT}<answer>[[A]]</answer> No: <answer>[B]</answer>"),
+        (RmR1(), f"{CHAT}<think>maybe <answer>[[A]]</answer>"),
+        (Rrm(), THOUGHT + r"\boxed{assistant A} No: \boxed{B}"),
+        (Rrm(lenient=True), r"\boxed{assistant A} No: \Boxed {assistant B}"),
+        (ThinkJ(), THOUGHT + "<answer>[[A]] by 2</answer> No: <answer>[[B]]</answer>"),
+        (ThinkJ(lenient=True), "[[A]] by 2, or rather [[B]]"),
+        (RewardAnything(principle=PRINCIPLE, lenient=True),
+         RANKED % (2, 1, '"A", "B"') + ' No: {"Scores": {"A": 1, "B": 2}}'),
         (Rrm(), r"\boxed{assistant A}"),
         (Rrm(), THOUGHT + r"\boxed{assistant A} \boxed{assistant B}"),
         (Rrm(), THOUGHT + r"\boxed{A}"),
@@ -149,6 +157,9 @@ RANKED = '{"scores": {"A": %s, "B": %s}, "best_to_worst": [%s]}'
                 RANKED % ("NaN", 1, '"A", "B"'),
                 RANKED % (2, 1, '"A", "C"'),
                 '{"scores": {"A": 2}, "best_to_worst": ["A", "B"]}',
+                '{"scores": {"A": 4, "B": 2, "A": 2}, "best_to_worst": ["A", "B"]}',
+                RANKED.replace("{", '{"scores": {}, ', 1) % (2, 1, '"A", "B"'),
+                RANKED % ("1" * 5000, 1, '"A", "B"'),
                 '{"scores": {"A": 2, "B": 1}}',
                 '{"scores": {"A": 2, "B": 1}, "best_to_worst": ["A", "B"], "C": 1}',
                 f"Well: {RANKED}" % (2, 1, '"A", "B"'),
@@ -171,6 +182,7 @@ def test_anything_else_is_unparseable(form: JudgmentFormat, text: str) -> None:
         (ThinkJ(), THOUGHT + "<answer>[[A]] by 0</answer>"),
         (RewardAnything(principle=PRINCIPLE), answer(RANKED % (6, 1, '"A", "B"'))),
         (RewardAnything(principle=PRINCIPLE), answer(RANKED % (1, -1, '"A", "B"'))),
+        (RewardAnything(principle=PRINCIPLE), answer(RANKED % ("9" * 400, 1, '"A", "B"'))),
         (RewardAnything(principle="?", high=3), answer(RANKED % (4, 1, '"A", "B"'))),
     ],
 )
@@ -253,7 +265,7 @@ def test_the_prompt_asks_for_what_is_read(form: JudgmentFormat, passages: list[s
     ],
 )  # fmt: skip
 def test_options_without_a_meaning_are_refused(kind: Any, options: dict[str, Any]) -> None:
-    with pytest.raises(ValidationError):
+    with pytest.raises(ConfigError):
         kind(**options)
 
 
@@ -310,5 +322,5 @@ class Talkative(PairwiseVerdict):
 
 
 def test_a_format_with_its_own_conversation_cannot_be_hinted_at() -> None:
-    with pytest.raises(ValidationError, match="talkative has a conversation of its own"):
+    with pytest.raises(ConfigError, match="talkative has a conversation of its own"):
         Hinted(format=Talkative())

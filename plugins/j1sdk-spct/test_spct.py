@@ -7,7 +7,6 @@ from typing import Any
 
 import pytest
 from j1sdk_spct import Spct, SpctSingle
-from pydantic import ValidationError
 
 from j1sdk import (
     JudgeRewardModel,
@@ -20,6 +19,7 @@ from j1sdk import (
     Unparseable,
 )
 from j1sdk.catalogue import Catalogue
+from j1sdk.errors import ConfigError
 from j1sdk.rewards.format_adherence import FormatAdherence
 from j1sdk.rewards.verdict_correctness import VerdictCorrectness
 from j1sdk.testing import FormatContract, example_tasks, isolated_catalogue, oracle
@@ -85,6 +85,9 @@ def test_a_boxed_pair_behind_the_critique_is_read(answer: str, scores: Any) -> N
         ANALYSIS + box("8, 3")[:-1],
         ANALYSIS + "<scores>8, 3</scores>",
         ANALYSIS + "<scores></scores>" + r"\boxed{8, 3}",
+        ANALYSIS + box("8, 3") + " No: " + box("about 3, 8"),
+        ANALYSIS + box("8, 3") + " No: " + box("8/10, 9/10"),
+        ANALYSIS + "<critique>But" + box("8, 3"),
     ],
 )
 def test_anything_else_is_unparseable(text: str) -> None:
@@ -108,7 +111,7 @@ def test_a_lenient_reading_takes_the_last_box_anywhere(text: str, scores: Any) -
 
 @pytest.mark.parametrize("text", ["8, 3", "<scores>8, 3</scores>", r"\boxed{8}", r"\boxed{8 3}"])
 def test_a_lenient_reading_still_needs_a_box(text: str) -> None:
-    with pytest.raises(Unparseable, match="no box"):
+    with pytest.raises(Unparseable, match="no well-formed box"):
         Spct(lenient=True).parse(text)
     with pytest.raises(OutOfRange):
         Spct(lenient=True).parse(text + r"\boxed{11, 3}")
@@ -133,7 +136,7 @@ def test_one_response_has_one_score(boxed: str) -> None:
 
 
 def test_two_pairs_that_differ_are_unparseable() -> None:
-    with pytest.raises(Unparseable, match="8,3, 3,8"):
+    with pytest.raises(Unparseable, match="differs"):
         Spct().parse(ANALYSIS + box("8, 3") + box("3, 8"))
 
 
@@ -152,7 +155,7 @@ def test_the_range_is_an_option() -> None:
 
 @pytest.mark.parametrize("options", [{"low": 10}, {"low": 3, "high": 2}, {"low": 1.5}])
 def test_an_empty_or_broken_range_is_refused(options: dict[str, Any]) -> None:
-    with pytest.raises(ValidationError):
+    with pytest.raises(ConfigError):
         Spct(**options)
 
 

@@ -17,7 +17,6 @@ from typing import Any
 
 import pytest
 from j1sdk_quickstart.tasks import Arithmetic
-from pydantic import ValidationError
 from reward_client import until
 
 from j1sdk import ConfigError, JudgeRewardModel, PairwiseVerdict, Transformers
@@ -91,7 +90,7 @@ def test_a_run_file_describes_it() -> None:
     }
     train = build_run(described).train
     assert isinstance(train, OpenRLHF) and train.cluster.job == Job(address="http://head:8265")
-    with pytest.raises(ValidationError, match="pattern"):
+    with pytest.raises(ConfigError, match="pattern"):
         Job(address="head:8265")
 
 

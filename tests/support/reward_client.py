@@ -44,7 +44,7 @@ class Reply(NamedTuple):
 def ask(url: str, body: Any = None, timeout: float = 30, **headers: str) -> Reply:
     """The answer to a GET, or with a body to a POST, whatever its status."""
     data = body if isinstance(body, bytes) or body is None else json.dumps(body).encode()
-    request = urllib.request.Request(url, data, headers)
+    request = urllib.request.Request(url, data, {"Content-Type": "application/json", **headers})
     try:
         with urllib.request.urlopen(request, timeout=timeout) as answer:
             return Reply(answer.status, answer.read().decode(), Headers(answer.headers))
@@ -53,12 +53,15 @@ def ask(url: str, body: Any = None, timeout: float = 30, **headers: str) -> Repl
             return Reply(error.code, error.read().decode(), Headers(error.headers))
 
 
-async def ask_async(url: str, body: Any) -> Reply:
+async def ask_async(url: str, body: Any, **headers: str) -> Reply:
     """As `ask`, over a connection of its own; cancelled, it hangs up."""
     parts = urlsplit(url)
     reader, writer = await asyncio.open_connection(parts.hostname, parts.port)
     data = json.dumps(body).encode()
-    head = f"POST {parts.path} HTTP/1.1\r\nHost: {parts.netloc}\r\nConnection: close\r\n"
+    target = f"{parts.path}?{parts.query}" if parts.query else parts.path
+    head = f"POST {target} HTTP/1.1\r\nHost: {parts.netloc}\r\nConnection: close\r\n"
+    head += "Content-Type: application/json\r\n"
+    head += "".join(f"{name}: {text}\r\n" for name, text in headers.items())
     try:
         writer.write(f"{head}Content-Length: {len(data)}\r\n\r\n".encode() + data)
         answer = (await reader.read()).decode()

@@ -15,9 +15,12 @@ Answer = Callable[[str, int], str | Exception]
 class Engine:
     """Writes what it is told to, in vLLM's shape."""
 
-    def __init__(self, tokenizer: Any, answer: Answer, delay: float = 0.0) -> None:
+    def __init__(
+        self, tokenizer: Any, answer: Answer, delay: float = 0.0, end: int | None = None
+    ) -> None:
         self.asked: list[tuple[str, Any]] = []
         self._tokenizer, self._answer, self._delay = tokenizer, answer, delay
+        self._end = tokenizer.eos_token_id if end is None else end
 
     async def generate(self, ids: list[int], params: Any) -> Any:
         text = self._tokenizer.decode(ids, skip_special_tokens=False)
@@ -31,7 +34,7 @@ class Engine:
     def _written(self, answer: str, params: Any) -> Any:
         ends = [answer.index(stop) + len(stop) for stop in params.stop if stop in answer]
         ids = self._tokenizer(answer[: min(ends, default=None)])["input_ids"]
-        ids += [] if ends else [self._tokenizer.eos_token_id]
+        ids += [] if ends else [self._end]
         kept = ids[: params.max_tokens]
         known = [{token: SimpleNamespace(logprob=-0.5)} for token in kept]
         return SimpleNamespace(

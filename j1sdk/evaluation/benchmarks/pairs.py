@@ -1,7 +1,7 @@
-"""Pairs of your own, as a benchmark: JSON lines of {prompt, chosen, rejected, subset?, id?}.
+"""Pairs of your own, as a benchmark: whatever the source `jsonl` reads, with labels.
 
-Or {prompt, responses, preferred, ...}, with any number of responses: whatever the source `jsonl`
-reads, and says which response is preferred. Scores are over all tasks, and by subset.
+Of several responses, each preferred one is compared with each other one. Scores are over all tasks,
+and by subset.
 """
 
 from __future__ import annotations
@@ -9,12 +9,11 @@ from __future__ import annotations
 from collections.abc import Iterator, Mapping
 from typing import ClassVar
 
-from j1sdk.data.jsonl import JsonLines
+from j1sdk.data.jsonl import Fields, JsonLines
 from j1sdk.evaluation.benchmarks import Benchmark
 from j1sdk.evaluation.credits import STRICT, Means, Number
 from j1sdk.evaluation.metrics import NO_SUBSET
 from j1sdk.evaluation.rows import Row
-from j1sdk.judgments import golds_of
 from j1sdk.types import JudgmentTask
 
 
@@ -23,27 +22,38 @@ class Pairs(Benchmark):
 
     name: ClassVar[str] = "pairs"
     headline: ClassVar[str] = STRICT
+    fields: Fields = {}
+    """As of the source `jsonl`."""
 
     def rows(self) -> Iterator[Row]:
-        """The lines of the file, by what the source `jsonl` makes of them; raises DataError."""
+        """What the source `jsonl` makes of the data; raises DataError."""
         if self.path is None:
             yield from super().rows()  # says what is missing
             return
-        for task in JsonLines(path=self.path).tasks():
+        for task in JsonLines(path=self.path, fields=self.fields).tasks():
             yield Row(f"{self.path}, task {task.id}", {"task": task})
 
     def read(self, row: Row) -> Iterator[JudgmentTask]:
         task: JudgmentTask = row.values["task"]
+        if task.tied:
+            return
         if not self.matches(task):
             raise row.wrong("preferred", "no response is preferred to another")
         yield task
 
     def matches(self, task: JudgmentTask) -> list[tuple[int, int]]:
         """Each preferred response with each other one."""
-        golds = golds_of(task)
-        others = [place for place in range(len(task.responses)) if place not in golds]
-        return [(gold, other) for gold in golds for other in others]
+        others = [place for place in range(len(task.responses)) if place not in task.golds]
+        return [(gold, other) for gold in task.golds for other in others]
 
     def aggregate(self, means: Mapping[str, Means]) -> dict[str, Number]:
         subsets = {one: means[STRICT].of(one) for one in means[STRICT].totals if one != NO_SUBSET}
         return {**super().aggregate(means), **subsets}
+
+    def notes(self, means: Mapping[str, Means]) -> list[str]:
+        """How many tasks are ties by their label, which no verdict is right about."""
+        if self.path is None:
+            return []
+        tied = [row.values["task"].tied for row in self.rows()]
+        left_out = f"{sum(tied):,} of {len(tied):,} tasks are ties by their label, and left out."
+        return [left_out] if any(tied) else []

@@ -10,3 +10,31 @@
 OpenRLHF itself is not changed and not imported: a run becomes data, an executor file and a command
 line, which the installed version's own parser checks first.
 """
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING
+
+from j1sdk.lazy import lazy
+
+if TYPE_CHECKING:
+    from j1sdk.training.openrlhf.cluster import Cluster
+    from j1sdk.training.openrlhf.deepspeed import Machines
+    from j1sdk.training.openrlhf.dpo import OpenRLHFDpo
+    from j1sdk.training.openrlhf.job import Job
+    from j1sdk.training.openrlhf.policy import OpenRLHFPolicy
+    from j1sdk.training.openrlhf.reward_model import OpenRLHFRewardModel
+    from j1sdk.training.openrlhf.sft import OpenRLHFSft
+    from j1sdk.training.openrlhf.trainer import OpenRLHF
+
+__all__ = [
+    "Cluster",
+    "Job",
+    "Machines",
+    "OpenRLHF",
+    "OpenRLHFDpo",
+    "OpenRLHFPolicy",
+    "OpenRLHFRewardModel",
+    "OpenRLHFSft",
+]
+__getattr__ = lazy(__name__)

@@ -50,6 +50,7 @@ class OpenRLHFTrainer(Trainer):
     program: ClassVar[str]
     """As in `openrlhf.cli.train_sft`."""
     save_steps: int = Field(default=20, ge=1)
+    """Steps between checkpoints."""
     drop_long: bool = False
     """Leave out what does not fit the context, instead of refusing it."""
     python: str | None = None

@@ -14,12 +14,17 @@ class Nodes(Value):
     """Machines with GPUs, and how a model is spread over them."""
 
     nodes: int = Field(default=1, ge=1)
+    """Machines."""
     gpus_per_node: int = Field(default=8, ge=1)
+    """GPUs of each machine."""
     zero_stage: Literal[0, 1, 2, 3] = 3
+    """DeepSpeed's ZeRO: 1 shares out the optimizer, 2 the gradients too, 3 the weights too."""
     offload: bool = False
     """Keep the optimizer in main memory."""
     packing: bool = True
+    """Put several short rows into one sequence."""
     attention: str = "flash_attention_2"
+    """The attention implementation, by its name in transformers."""
 
     @property
     def gpus(self) -> int:
@@ -41,6 +46,7 @@ class Cluster(Nodes):
     gpu_memory: float = Field(default=0.6, gt=0, le=1)
     """Share of a GPU's memory that vLLM takes."""
     tokens_per_gpu: int = Field(default=16384, ge=1)
+    """Tokens of a forward pass on one GPU, at most."""
     job: Job | None = None
     """Where to submit it; without one it runs here, or where RAY_ADDRESS says."""
 

@@ -84,12 +84,15 @@ class DeepSpeedTrainer(OpenRLHFTrainer):
     columns: ClassVar[Flags]
     """The options that name a row's columns."""
     learning_rate: float = Field(gt=0)
+    """Of Adam, at its highest."""
     batch_size: int = Field(default=64, ge=1)
     """Rows of a step."""
     micro_batch: int = Field(default=1, ge=1)
     """Rows that a GPU has in hand."""
     epochs: int = Field(default=1, ge=1)
+    """Times that every row is seen."""
     cluster: Machines = Machines()
+    """The machines to train on."""
 
     @model_validator(mode="after")
     def _check_batch(self) -> DeepSpeedTrainer:

@@ -32,7 +32,9 @@ class OpenRLHFDpo(DeepSpeedTrainer):
         "data.rejected_key": "rejected",
     }
     learning_rate: float = Field(default=5e-7, gt=0)
+    """Of Adam, at its highest."""
     beta: float = Field(default=0.1, gt=0)
+    """How strongly the policy is held to the reference model (DPO's beta)."""
     nll: float = Field(default=0.1, ge=0)
     """Weight of the chosen text's own negative log-likelihood."""
 
@@ -45,8 +47,8 @@ class OpenRLHFDpo(DeepSpeedTrainer):
         for one in self.source(run).preferences(run.judge.format, run.seed):
             yield {
                 "prompt": asked.text(one.shown),
-                "chosen": one.chosen + asked.end,
-                "rejected": one.rejected + asked.end,
+                "chosen": asked.reply(one.chosen),
+                "rejected": asked.reply(one.rejected),
             }
 
     def flags(self, texts: Texts) -> Flags:

@@ -142,10 +142,11 @@ class Writer:
     async def write(self, shown: Presentation) -> Rolled:
         """Judge a presentation, keeping every token."""
         deliberation = Deliberation(self._judge.format, shown, reserved_tokens(self._tokenizer))
-        draft = Draft(self._tokenizer, self._sampling.logprobs is not None)
+        options = template_options(self._judge)
+        draft = Draft(self._tokenizer, self._sampling.logprobs is not None, options)
         while (turn := deliberation.turn) is not None:
             try:
-                draft.say(render_chat(self._tokenizer, turn.say, **template_options(self._judge)))
+                draft.say(render_chat(self._tokenizer, turn.say, **options))
                 deliberation.send(draft.take(*await self._complete(draft.tokens, turn)))
             except EngineError as error:
                 deliberation.fail(error)
@@ -161,9 +162,11 @@ class Writer:
 class Draft:
     """A trajectory as it grows."""
 
-    def __init__(self, tokenizer: PreTrainedTokenizerBase, with_probs: bool) -> None:
+    def __init__(
+        self, tokenizer: PreTrainedTokenizerBase, with_probs: bool, options: dict[str, Any]
+    ) -> None:
         self.tokens: list[int] = []
-        self._tokenizer, self._text = tokenizer, ""
+        self._tokenizer, self._options, self._text = tokenizer, options, ""
         self._probs: list[float] | None = [] if with_probs else None
         self._actions: list[tuple[int, int]] = []
         self._cut = False
@@ -179,7 +182,7 @@ class Draft:
     def take(self, output: Any, cut: bool) -> Completion:
         """Add what the judge wrote, as an engine of ours would have returned it."""
         ids, start = list(output.token_ids), len(self.tokens)
-        read = decode(self._tokenizer, ids)
+        read = decode(self._tokenizer, ids, **self._options)
         self._text += str(self._tokenizer.decode(ids, skip_special_tokens=False))
         self._add(ids, log_probs(output))
         self._actions.append((start, start + len(ids)))

@@ -18,7 +18,7 @@ from j1sdk.component import ModelName
 from j1sdk.errors import ConfigError, TrainingError
 from j1sdk.files import write_text
 from j1sdk.run import Run
-from j1sdk.server.options import Serve
+from j1sdk.server import Serve
 from j1sdk.training import Progress
 from j1sdk.training.openrlhf.agent import AGENT
 from j1sdk.training.openrlhf.base import RUN, Written
@@ -26,7 +26,7 @@ from j1sdk.training.openrlhf.flags import Flags, Sizes, Version, cluster_flags, 
 from j1sdk.training.openrlhf.trainer import RolloutTrainer
 
 if TYPE_CHECKING:
-    from j1sdk.server.labels import Label
+    from j1sdk.adapters.texts import Label
 
 FUNCTION, GROUP = "function", "group"
 EXECUTOR = "j1sdk.training.openrlhf.ranked"
@@ -57,9 +57,11 @@ class OpenRLHFPolicy(RolloutTrainer):
     `group` ranks the responses to a prompt against each other; both open the judge in every
     rollout worker. `http://HOST:PORT/get_reward` asks a judge behind `j1 serve`."""
     prompts_per_step: int = Field(default=64, ge=1)
+    """Prompts of one step; each gets `rollouts` responses."""
     rollouts: int = Field(default=8, ge=1)
     """Responses to each prompt."""
     max_new_tokens: int = Field(default=1024, ge=1)
+    """Length of a response, at most."""
     context: int | None = Field(default=None, ge=1)
     """Tokens of prompt and response together; as many as the longest prompt needs unless given."""
     template_options: dict[str, Any] = {}
@@ -138,7 +140,7 @@ class OpenRLHFPolicy(RolloutTrainer):
 
     def _reward_flags(self, folder: Path) -> Flags:
         """What OpenRLHF is to take for the reward; writes the file, if it is one."""
-        from j1sdk.adapters.openrlhf import write_shim
+        from j1sdk.training.openrlhf.reward_file import write_shim
 
         if self.remote:
             return {"reward.remote_url": self.reward}

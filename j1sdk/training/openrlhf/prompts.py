@@ -7,10 +7,10 @@ from typing import TYPE_CHECKING, Any, NamedTuple
 
 from pydantic import ValidationError
 
-from j1sdk.data.jsonl import read_lines
+from j1sdk.adapters.texts import Label
+from j1sdk.data.containers import read_lines
 from j1sdk.engines.chat import render_chat
 from j1sdk.errors import DataError, explain
-from j1sdk.server.labels import Label
 from j1sdk.training.layout import fitting
 
 if TYPE_CHECKING:

@@ -13,19 +13,28 @@ from functools import partial
 from pathlib import Path
 from typing import Any
 
+from j1sdk.adapters.answers import final_answer, opens_thinking
+from j1sdk.adapters.scores import (
+    Item,
+    Outcome,
+    late,
+    logged,
+    numbers,
+    score_group,
+)
+from j1sdk.adapters.texts import Label, without_end
 from j1sdk.background import on_background
 from j1sdk.errors import ConfigError
 from j1sdk.judge import JudgeRewardModel
-from j1sdk.server.labels import Label
-from j1sdk.server.options import Serve
-from j1sdk.server.outcomes import Outcome, logged, outcome_of, settled
-from j1sdk.server.rendered import without_end
+from j1sdk.server import Serve
 from j1sdk.training.openrlhf.agent import Trajectory, agent_class, complete, log_probs
 from j1sdk.training.openrlhf.siblings import MATE_SECONDS, Groups, Siblings
 from j1sdk.types import Conversation
 
+LATE = Outcome(None, "cohort", "its siblings were ranked without it: it was late")
 
-class Contest(Siblings[str]):
+
+class Contest(Siblings[Item]):
     """The completions of one prompt."""
 
     def __init__(self, label: Any) -> None:
@@ -47,9 +56,16 @@ class RankedExecutor:
         self._groups = Groups[Contest]()
 
     async def execute(
-        self, prompt: str, label: Any, sampling_params: Any, max_length: int, hf_tokenizer: Any,
-        llm_engine: Any, images: Any = None, **_: Any,
-    ) -> dict[str, Any]:  # fmt: skip
+        self,
+        prompt: str,
+        label: Any,
+        sampling_params: Any,
+        max_length: int,
+        hf_tokenizer: Any,
+        llm_engine: Any,
+        images: Any = None,
+        **_: Any,
+    ) -> dict[str, Any]:
         """One rollout as OpenRLHF wants it; its reward is there once its siblings are.
 
         Raises EngineError where OpenRLHF's engine fails, since nothing stands for a completion,
@@ -58,9 +74,9 @@ class RankedExecutor:
         async with self._groups.join(sampling_params, partial(Contest, label)) as (group, slot):
             tokens = list(hf_tokenizer(prompt, add_special_tokens=False)["input_ids"])
             output, cut = await complete(llm_engine, tokens, sampling_params, max_length)
-            group.publish(slot, written(hf_tokenizer, output))
+            group.publish(slot, self._item(group, prompt, written(hf_tokenizer, output)))
             outcome = await self._outcome(group, slot)
-        (reward,) = settled([outcome], self._options.unscored)
+        (reward,) = numbers([outcome], self._options.unscored)
         return rolled(tokens, output, cut).answer(prompt, label, images, reward, logged(outcome))
 
     async def _outcome(self, group: Contest, slot: int) -> Outcome:
@@ -68,32 +84,32 @@ class RankedExecutor:
         if group.ranking is None:
             group.ranking = asyncio.create_task(self._rank(group))
         ranked = await asyncio.shield(group.ranking)  # a sibling that is cancelled leaves it to us
-        return ranked.get(slot) or nothing("its siblings were ranked without it: it was late")
+        return ranked.get(slot) or LATE
 
     async def _rank(self, group: Contest) -> dict[int, Outcome]:
         made = await group.everyone(self._mate_seconds)
-        if len(made) < self._judge.format.arity:
-            return {slot: nothing("no other completion to compare with") for slot in made}
-        outcomes = await self._judged(group.prompt, list(made.values()))
+        outcomes = await self._judged(list(made.values()))
         return dict(zip(made, outcomes, strict=True))
 
-    async def _judged(self, prompt: Conversation, responses: Sequence[str]) -> list[Outcome]:
+    async def _judged(self, group: Sequence[Item]) -> list[Outcome]:
         """Every response's score among all, before the deadline."""
         limit = self._options.deadline
-        work = on_background(self._judge.rank_async(prompt, responses))
         try:
-            ranked = await asyncio.wait_for(work, limit)
+            work = on_background(score_group(self._judge, group))
+            return await asyncio.wait_for(work, limit)
         except TimeoutError:
-            late = Outcome(score=None, reason="deadline", detail=f"no score within {limit:g} s")
-            return [late] * len(responses)
-        share = 1 / len(responses)
-        return [outcome_of(score, ranked.judgments, share) for score in ranked.scores]
+            return [late(limit)] * len(group)
+
+    def _item(self, group: Contest, rendered: str, written: str) -> Item:
+        """What the judge is shown of a completion."""
+        opened = opens_thinking(rendered)
+        answer = final_answer(without_end(written), self._options.show_thinking, opened)
+        return Item(group.prompt, answer)
 
 
 def written(tokenizer: Any, output: Any) -> str:
-    """What the judge is shown of a completion."""
-    text = tokenizer.decode(list(output.token_ids), skip_special_tokens=False)
-    return without_end(str(text))
+    """What was written, with its special tokens."""
+    return str(tokenizer.decode(list(output.token_ids), skip_special_tokens=False))
 
 
 def rolled(tokens: list[int], output: Any, cut: bool) -> Trajectory:
@@ -101,11 +117,6 @@ def rolled(tokens: list[int], output: Any, cut: bool) -> Trajectory:
     ids, probs = list(output.token_ids), log_probs(output)
     known = None if probs is None else [0.0] * len(tokens) + probs
     return Trajectory(tokens + ids, [(len(tokens), len(tokens) + len(ids))], known, cut)
-
-
-def nothing(detail: str) -> Outcome:
-    """The outcome of a completion that was compared with none."""
-    return Outcome(score=None, reason="cohort", detail=detail)
 
 
 def agent_executor(run_file: str | Path, base: type) -> type:

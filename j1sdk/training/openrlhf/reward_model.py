@@ -8,6 +8,7 @@ from typing import TYPE_CHECKING, ClassVar
 from pydantic import Field
 
 from j1sdk.engines.chat import render_chat
+from j1sdk.engines.replies import reply_form
 from j1sdk.errors import DataError
 from j1sdk.quoting import breakable, quote_presentation
 from j1sdk.run import Run
@@ -32,14 +33,16 @@ class OpenRLHFRewardModel(DeepSpeedTrainer):
     leaves: ClassVar[str] = "reward-model"
     columns: ClassVar[Flags] = {"data.chosen_key": "chosen", "data.rejected_key": "rejected"}
     learning_rate: float = Field(default=9e-6, gt=0)
+    """Of Adam, at its highest."""
 
     def rows(self, run: Run, tokenizer: PreTrainedTokenizerBase) -> Iterator[Row]:
         # not all reserved tokens: a policy that thinks writes its tags for thinking as tokens
-        special, end = breakable(tokenizer.all_special_tokens), str(tokenizer.eos_token)
+        options = template_options(run.judge)
+        special, end = breakable(tokenizer.all_special_tokens), reply_form(tokenizer, options).end
         for task in self.source(run).load():
             order = tuple(range(len(task.responses)))
             quoted = quote_presentation(Presentation(task=task, order=order), special).task
-            prompt = render_chat(tokenizer, quoted.prompt, **template_options(run.judge))
+            prompt = render_chat(tokenizer, quoted.prompt, **options)
             texts = [prompt + response + end for response in quoted.responses]
             for chosen, rejected in pairs(task):
                 yield {"chosen": texts[chosen], "rejected": texts[rejected]}

@@ -28,6 +28,7 @@ class OpenRLHFSft(DeepSpeedTrainer):
         "data.input_template": "{}",  # its default is of another model: "User: {}\nAssistant: "
     }
     learning_rate: float = Field(default=1e-5, gt=0)
+    """Of Adam, at its highest."""
 
     def check(self, run: Run) -> None:
         super().check(run)
@@ -36,4 +37,4 @@ class OpenRLHFSft(DeepSpeedTrainer):
     def rows(self, run: Run, tokenizer: PreTrainedTokenizerBase) -> Iterator[Row]:
         asked = Asker(run.judge, tokenizer)
         for one in self.source(run).demonstrations(run.judge.format, run.seed):
-            yield {"prompt": asked.text(one.shown), "answer": one.answer + asked.end}
+            yield {"prompt": asked.text(one.shown), "answer": asked.reply(one.answer)}

@@ -38,13 +38,19 @@ class RolloutTrainer(OpenRLHFTrainer):
         "cluster.tokens_per_gpu": "train.max_tokens_per_gpu",
     }
     learning_rate: float = Field(default=1e-6, gt=0)
+    """Of Adam, at its highest."""
     epochs: int = Field(default=1, ge=1)
+    """Times that every task is seen."""
     temperature: float = Field(default=1.0, gt=0)
+    """Of the rollouts."""
     kl: float = Field(default=0.0, ge=0)
+    """Coefficient of the KL divergence from the starting model; 0 loads no reference model."""
     estimator: Literal["group_norm", "rloo", "dr_grpo", "reinforce_baseline"] = "group_norm"
+    """How rewards become advantages, by OpenRLHF's name."""
     correction: Literal["off", "token", "seq"] = "token"
     """Importance-sampling correction for what vLLM and the trainer compute differently."""
     cluster: Cluster = Cluster()
+    """What the training runs on."""
 
     def command(self, line: list[str]) -> list[str]:
         words, job = super().command(line), self.cluster.job
@@ -70,7 +76,9 @@ class OpenRLHF(RolloutTrainer):
         "tasks_per_step": "rollout.batch_size"
     }
     rewards: tuple[RewardStrategy, ...] = Field(default=(VerdictCorrectness(),), min_length=1)
+    """What a rollout is rewarded for: the weighted sum of these."""
     tasks_per_step: int = Field(default=64, ge=1)
+    """Tasks of one step; each gets `rollouts` completions of every presentation."""
     rollouts: int = Field(default=4, ge=1)
     """Completions per presentation."""
     multitask: tuple[JudgmentFormat, ...] = ()

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from j1sdk.hookspecs import hookimpl
+from j1sdk import hookimpl
 
 
 @hookimpl

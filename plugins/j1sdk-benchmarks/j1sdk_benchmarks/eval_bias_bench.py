@@ -11,10 +11,8 @@ from __future__ import annotations
 from collections.abc import Iterator, Mapping
 from typing import ClassVar
 
-from j1sdk.evaluation.benchmarks import Benchmark
-from j1sdk.evaluation.credits import CONSISTENT, STRICT, Credits, Means, Number, Outcome, outcomes
-from j1sdk.evaluation.rows import Row
-from j1sdk.types import JudgeResult, JudgmentTask
+from j1sdk import Benchmark, JudgeResult, JudgmentTask
+from j1sdk.evaluation import CONSISTENT, STRICT, Credits, Means, Number, Outcome, Row, outcomes
 
 AGREEMENT = "agreement between orders"
 

@@ -13,10 +13,8 @@ import re
 from collections.abc import Iterator, Mapping
 from typing import ClassVar
 
-from j1sdk.evaluation.benchmarks import Benchmark
-from j1sdk.evaluation.credits import CONSISTENT, Means, Number
-from j1sdk.evaluation.rows import Row
-from j1sdk.types import JudgmentTask
+from j1sdk import Benchmark, JudgmentTask
+from j1sdk.evaluation import CONSISTENT, Means, Number, Row
 
 SUBSET = re.compile(r"(?P<type>[a-z]+)/(?P<level>L[1-5])")
 

@@ -11,10 +11,8 @@ import re
 from collections.abc import Iterator, Mapping
 from typing import ClassVar
 
-from j1sdk.evaluation.benchmarks import Benchmark
-from j1sdk.evaluation.credits import STRICT, Means, Number
-from j1sdk.evaluation.rows import Row
-from j1sdk.types import JudgmentTask
+from j1sdk import Benchmark, JudgmentTask
+from j1sdk.evaluation import STRICT, Means, Number, Row
 
 CATEGORIES = ("helpful", "honest", "harmless", "other")
 FORM = re.compile(

@@ -13,10 +13,8 @@ from __future__ import annotations
 from collections.abc import Collection, Iterator, Mapping
 from typing import ClassVar, Literal
 
-from j1sdk.evaluation.benchmarks import Benchmark
-from j1sdk.evaluation.credits import CONSISTENT, SUM_RULE, Means, Number
-from j1sdk.evaluation.rows import Row
-from j1sdk.types import JudgmentTask
+from j1sdk import Benchmark, JudgmentTask
+from j1sdk.evaluation import CONSISTENT, SUM_RULE, Means, Number, Row
 
 CATEGORIES = {
     "mmlu-pro": "Knowledge",

@@ -14,9 +14,8 @@ from collections.abc import Collection, Iterator, Mapping
 from pathlib import Path
 from typing import ClassVar
 
-from j1sdk.errors import DataError
-from j1sdk.evaluation.benchmarks import Benchmark
-from j1sdk.evaluation.credits import (
+from j1sdk import Benchmark, DataError, JudgeResult, JudgmentTask
+from j1sdk.evaluation import (
     CONSISTENT,
     HALF,
     STRICT,
@@ -24,10 +23,10 @@ from j1sdk.evaluation.credits import (
     Means,
     Number,
     Outcome,
+    Row,
     outcomes,
+    rows_at,
 )
-from j1sdk.evaluation.rows import Row, rows_at
-from j1sdk.types import JudgeResult, JudgmentTask
 
 ADVERSARIAL = ("Neighbor", "GPTInst", "GPTOut", "Manual")
 SETS = ("Natural", *ADVERSARIAL)

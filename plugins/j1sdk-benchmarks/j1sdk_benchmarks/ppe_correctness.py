@@ -18,12 +18,8 @@ from math import comb
 from statistics import fmean
 from typing import ClassVar
 
-from j1sdk.errors import ConfigError, DataError
-from j1sdk.evaluation.benchmarks import Benchmark
-from j1sdk.evaluation.credits import CONSISTENT, STRICT, Credits, Means, Number
-from j1sdk.evaluation.rows import Row, rows_of_hub
-from j1sdk.judgments import golds_of
-from j1sdk.types import JudgeResult, JudgmentTask, Presentation
+from j1sdk import Benchmark, ConfigError, DataError, JudgeResult, JudgmentTask, Presentation
+from j1sdk.evaluation import CONSISTENT, STRICT, Credits, Means, Number, Row, golds_of, rows_of_hub
 
 SETS = {
     "MMLU-Pro": "mmlu_pro",

@@ -12,10 +12,8 @@ from __future__ import annotations
 from collections.abc import Collection, Iterator, Mapping
 from typing import ClassVar
 
-from j1sdk.evaluation.benchmarks import Benchmark
-from j1sdk.evaluation.credits import CONSISTENT, DECIDED, HALF, STRICT, Means, Number
-from j1sdk.evaluation.rows import Row
-from j1sdk.types import JudgmentTask
+from j1sdk import Benchmark, JudgmentTask
+from j1sdk.evaluation import CONSISTENT, DECIDED, HALF, STRICT, Means, Number, Row
 
 SECTIONS = {
     "Chat": {

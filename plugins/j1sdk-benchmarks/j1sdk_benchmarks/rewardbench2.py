@@ -17,11 +17,8 @@ import math
 from collections.abc import Collection, Iterable, Iterator, Mapping, Sequence
 from typing import ClassVar
 
-from j1sdk.evaluation.benchmarks import Benchmark, Unit
-from j1sdk.evaluation.credits import Credits, Means, Number, mean_credits
-from j1sdk.evaluation.rows import Row
-from j1sdk.judgments import golds_of
-from j1sdk.types import JudgeResult, JudgmentTask, Presentation
+from j1sdk import Benchmark, JudgeResult, JudgmentTask, Presentation
+from j1sdk.evaluation import Credits, Means, Number, Row, Unit, golds_of, mean_credits
 
 TIES = "Ties"
 SUBSETS = ("Factuality", "Precise IF", "Math", "Safety", "Focus", TIES)

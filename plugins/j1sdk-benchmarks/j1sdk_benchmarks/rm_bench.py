@@ -18,18 +18,18 @@ import re
 from collections.abc import Collection, Iterable, Iterator, Mapping
 from typing import ClassVar, Literal
 
-from j1sdk.evaluation.benchmarks import Benchmark, view_of
-from j1sdk.evaluation.credits import (
+from j1sdk import Benchmark, JudgeResult, JudgmentTask
+from j1sdk.evaluation import (
     CONSISTENT,
     STRICT,
     Credits,
     Means,
     Number,
+    Row,
     mean_credits,
     pair_credits,
+    view_of,
 )
-from j1sdk.evaluation.rows import Row
-from j1sdk.types import JudgeResult, JudgmentTask
 
 STYLES = 3
 DOMAINS = {

@@ -8,9 +8,11 @@ from typing import TYPE_CHECKING, Literal
 import click
 from rich.table import Table
 
+from j1sdk.cli import Group
 from j1sdk.cli.console import messages, output, progress_bars, quiet_libraries
 
 if TYPE_CHECKING:
+    from j1sdk.data.shapes import FieldNames
     from j1sdk.report.blocks import Table as Block
     from j1sdk_data.building import Counts
 
@@ -20,7 +22,7 @@ OUT = click.option(
 )  # fmt: skip
 
 
-@click.group()
+@click.group(cls=Group)
 def data() -> None:
     """Make preference pairs, and check them."""
 
@@ -60,10 +62,53 @@ def counts_table(name: str, counts: Counts) -> Table:
 
 def named_path(text: str) -> tuple[str, Path]:
     """NAME=PATH."""
-    name, _, path = text.partition("=")
-    if not name or not path:
-        raise click.BadParameter(f"{text!r} is not NAME=PATH")
+    name, path = named_value(text)
     return name, Path(path)
+
+
+def named_value(text: str) -> tuple[str, str]:
+    """NAME=VALUE."""
+    name, _, value = text.partition("=")
+    if not name or not value:
+        raise click.BadParameter(f"{text!r} is not NAME=VALUE")
+    return name, value
+
+
+def columns_of(fields: tuple[tuple[str, str], ...]) -> FieldNames:
+    """The columns named on the command line: several for a name that comes again."""
+    from j1sdk.data.shapes import COLUMNS
+    from j1sdk.errors import did_you_mean
+
+    columns: dict[str, tuple[str, ...]] = {}
+    for name, column in fields:
+        if name not in COLUMNS:
+            raise click.BadParameter(f"{name!r} is no column{did_you_mean(name, COLUMNS)}")
+        columns[name] = (*columns.get(name, ()), column)
+    return {name: one if one[1:] else one[0] for name, one in columns.items()}
+
+
+FIELDS = click.option(
+    "--field", "fields", type=named_value, multiple=True, metavar="NAME=COLUMN",
+    help="What the data call a column, such as prompt=question.",
+)  # fmt: skip
+
+
+@data.command()
+@click.argument("file", type=click.Path(path_type=Path))
+@FIELDS
+@click.option("--limit", type=click.IntRange(1), default=3, show_default=True, help="Tasks shown.")
+def show(file: Path, fields: tuple[tuple[str, str], ...], limit: int) -> None:
+    """Print the first tasks of FILE as they are understood.
+
+    FILE is a file, a folder of save_to_disk, or a data set on the hub (owner/name,
+    owner/name/config:split).
+    """
+    from j1sdk.data.jsonl import JsonLines
+    from j1sdk_data.showing import task_lines
+
+    for task in JsonLines(path=file, fields=columns_of(fields), limit=limit).load():
+        for line in task_lines(task):
+            output.print(line, highlight=False)
 
 
 @data.command()
@@ -81,10 +126,11 @@ def named_path(text: str) -> tuple[str, Path]:
     help="From which two prompts count as nearly the same.",
 )  # fmt: skip
 @click.option("--seed", default=0, show_default=True, help="Of folds and control labels.")
+@FIELDS
 @OUT
 def check(
     files: tuple[Path, ...], benchmarks: tuple[tuple[str, Path], ...], words: int,
-    similarity: float, seed: int, out: Path,
+    similarity: float, seed: int, fields: tuple[tuple[str, str], ...], out: Path,
 ) -> None:  # fmt: skip
     """Look for what makes FILES bad data to train a judge on.
 
@@ -97,7 +143,7 @@ def check(
     from j1sdk_data.quality.page import quality_report, tables, verdict
 
     with progress_bars() as start:
-        found = look(files, dict(benchmarks), words, similarity, seed, start)
+        found = look(files, dict(benchmarks), words, similarity, seed, start, columns_of(fields))
     write_text(out / "quality.json", found.model_dump_json(indent=2))
     write_report(quality_report(found), out / "report.html")
     for table in tables(found):

@@ -12,16 +12,17 @@ from typing import Any, ClassVar, Literal
 
 from pydantic import field_validator
 
-from j1sdk import Conversation, JudgmentFormat, Message, Presentation, hookimpl
+from j1sdk import Conversation, JudgmentFormat, Message, Presentation
 from j1sdk.data import gold_scores, opposite
 
-HINT = """The right answer is known, and it is below. Write the whole judgment that arrives at it,
+KNOWN, END_KNOWN = "[Known answer]", "[End of known answer]"
+HINT = f"""The right answer is known, and it is below. Write the whole judgment that arrives at it,
 thoughts first, in the form asked for and with reasons from the responses themselves. Do not mention
 that you were told.
 
-[Known answer]
-{answer}
-[End of known answer]"""
+{KNOWN}
+{{answer}}
+{END_KNOWN}"""
 
 
 class Hinted(JudgmentFormat):
@@ -29,18 +30,22 @@ class Hinted(JudgmentFormat):
 
     name: ClassVar[str] = "hinted"
     format: JudgmentFormat
+    """The format to wrap."""
     verdict: Literal["right", "wrong"] = "right"
     """`wrong` tells the opposite of the gold verdict: how a critic argues for the losing side."""
 
     # Everything but the question is the wrapped format's affair.
     arity: ClassVar[Any] = property(attrgetter("format.arity"))
-    markers: ClassVar[Any] = property(attrgetter("format.markers"))
     score_range: ClassVar[Any] = property(attrgetter("format.score_range"))
     sections: ClassVar[Any] = property(attrgetter("format.sections"))
     thinking_sections: ClassVar[Any] = property(attrgetter("format.thinking_sections"))
     adheres: ClassVar[Any] = property(attrgetter("format.adheres"))
     parse: ClassVar[Any] = property(attrgetter("format.parse"))
     write: ClassVar[Any] = property(attrgetter("format.write"))
+
+    @property
+    def markers(self) -> tuple[str, ...]:  # type: ignore[override]
+        return (*self.format.markers, KNOWN, END_KNOWN)
 
     @field_validator("format")
     @classmethod
@@ -56,8 +61,3 @@ class Hinted(JudgmentFormat):
         *before, last = self.format.render(shown)
         hint = HINT.format(answer=self.format.write(scores))
         return (*before, Message(role=last.role, content=f"{last.content}\n\n{hint}"))
-
-
-@hookimpl
-def formats() -> list[type[JudgmentFormat]]:
-    return [Hinted]

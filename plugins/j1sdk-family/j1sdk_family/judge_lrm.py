@@ -11,7 +11,7 @@ from typing import ClassVar, Literal
 
 from pydantic import Field
 
-from j1sdk import JudgmentFormat, RewardStrategy, hookimpl
+from j1sdk import JudgmentFormat, RewardStrategy
 from j1sdk.rewards import is_correct
 from j1sdk.types import Judgment, JudgmentTask
 from j1sdk_family.think_j import gap, ratings_of
@@ -32,6 +32,7 @@ class RatingCloseness(RewardStrategy):
     near: float = 0.6
     """Earned by scores no further off than `within`."""
     within: float = Field(default=2.0, ge=0)
+    """How far off the scores of both responses may be together, to earn `near`."""
     decided: float = 0.2
     """Earned besides by a margin at least that of the ratings."""
 
@@ -56,14 +57,10 @@ class LengthBonus(RewardStrategy):
     name: ClassVar[str] = "length-bonus"
     scope: ClassVar[Literal["judgment", "task"]] = "judgment"
     tokens: int = Field(default=120, ge=0)
+    """Length above which the bonus is paid."""
 
     def grade(
         self, task: JudgmentTask, judgments: Sequence[Judgment], format: JudgmentFormat
     ) -> list[float]:
         lengths = (one.usage.completion_tokens if one.ok else 0 for one in judgments)
         return [float(length > self.tokens) for length in lengths]
-
-
-@hookimpl
-def rewards() -> list[type[RewardStrategy]]:
-    return [RatingCloseness, LengthBonus]

@@ -10,7 +10,7 @@ import re
 from itertools import chain
 from typing import ClassVar, Literal
 
-from j1sdk import Conversation, JudgmentFormat, Presentation, Scores, hookimpl
+from j1sdk import Conversation, JudgmentFormat, Presentation, Scores
 from j1sdk.formats.pairwise import (
     FAIRNESS,
     PAIRWISE_MARKERS,
@@ -19,8 +19,8 @@ from j1sdk.formats.pairwise import (
     verdict_letter,
     verdict_scores,
 )
-from j1sdk.formats.pairwise_verdict import VERDICT_MARKERS, PairwiseVerdict
-from j1sdk.formats.sections import Tag, after, conversation, follows, tag
+from j1sdk.formats.pairwise_verdict import VERDICT_MARKERS, PairwiseVerdict, verdict_part
+from j1sdk.formats.sections import Tag, after, conversation, follows, read_parts, tag
 
 BRANCHES = {"Chat": ("rubric", "justify"), "Reasoning": ("solution",)}
 """What comes between the type of the request and the evaluation."""
@@ -68,15 +68,11 @@ class RmR1(JudgmentFormat):
         return conversation("\n\n".join([TASK, STEPS, FAIRNESS, ask, *pair(shown)]))
 
     def parse(self, text: str) -> Scores:
-        answer = text[-TAIL:] if self.lenient else after(text, "</eval>")
-        return verdict_scores(PairwiseVerdict(lenient=self.lenient).verdict(answer))
+        answer = text[-TAIL:] if self.lenient else after(text, "eval")
+        (letter,) = read_parts(answer, [verdict_part(self.lenient)], self.lenient)
+        return verdict_scores(letter)
 
     def write(self, scores: Scores, thought: str = "") -> str:
         judged = "<type>Chat</type>\n<rubric>\n</rubric>\n<justify>\n</justify>\n"
         answer = f"<answer>[[{verdict_letter(scores)}]]</answer>"
         return f"{judged}<eval>\n{thought}\n</eval>\n{answer}"
-
-
-@hookimpl
-def formats() -> list[type[JudgmentFormat]]:
-    return [RmR1]

@@ -14,13 +14,19 @@ from typing import ClassVar
 
 from pydantic import Field
 
-from j1sdk import JudgmentFormat, Ranking, Scores, Unparseable, hookimpl
+from j1sdk import Ranking, Scores
 from j1sdk.formats.pairwise import PAIRWISE_MARKERS, Pairwise, verdict_letter, verdict_scores
-from j1sdk.formats.sections import Tag, only
+from j1sdk.formats.sections import Part, Tag, attempt_at, read_parts
 from j1sdk.rankings import JudgePairs, matches
 
 BOX = "\\boxed{assistant %s}"
-VERDICT = r"\\boxed\{\s*[Aa]ssistant ([AB])\s*\}"
+VERDICT = re.compile(r"[Aa]ssistant ([AB])")
+BOXED = Part(
+    "box with the verdict",
+    re.compile(r"\\boxed\{([^{}]*)\}"),
+    attempt_at(r"\boxed"),
+    lambda text: match[1] if (match := VERDICT.fullmatch(text)) else None,
+)
 
 
 class Rrm(Pairwise):
@@ -34,7 +40,8 @@ class Rrm(Pairwise):
         return self.thinking_sections
 
     def adheres(self, text: str) -> bool:
-        return super().adheres(text) and len(re.findall(VERDICT, text)) == 1
+        given = [BOXED.read(match[1].strip()) for match in BOXED.exact.finditer(text)]
+        return super().adheres(text) and len(given) - given.count(None) == 1
 
     def instructions(self) -> str:
         return (
@@ -43,10 +50,8 @@ class Rrm(Pairwise):
         )
 
     def parse(self, text: str) -> Scores:
-        given: list[str] = re.findall(VERDICT, self.answer(text))
-        if not given:
-            raise Unparseable(f"no {BOX % 'A'} or {BOX % 'B'} in the answer")
-        return verdict_scores(only(given, "the verdict", self.lenient))
+        (letter,) = read_parts(self.answer(text), [BOXED], self.lenient)
+        return verdict_scores(letter)
 
     def write(self, scores: Scores, thought: str = "") -> str:
         return self.thought(thought) + BOX % verdict_letter(scores)
@@ -97,13 +102,3 @@ class Elo(Ranking):
 def expected(own: float, other: float) -> float:
     """The probability to win that Elo's scale gives a difference in rating."""
     return float(1 / (1 + 10 ** ((other - own) / 400)))
-
-
-@hookimpl
-def formats() -> list[type[JudgmentFormat]]:
-    return [Rrm]
-
-
-@hookimpl
-def rankings() -> list[type[Ranking]]:
-    return [Elo]

@@ -15,18 +15,26 @@ from j1sdk import (
     ConfigError,
     JudgmentFormat,
     OutOfRange,
-    RewardStrategy,
     Scores,
-    Unparseable,
-    hookimpl,
 )
 from j1sdk.formats.pairwise import PAIRWISE_MARKERS, Pairwise
-from j1sdk.formats.pairwise_verdict import VERDICT_MARKERS
-from j1sdk.formats.sections import Tag, only, readings, tag
+from j1sdk.formats.pairwise_verdict import BARE_ATTEMPT, VERDICT_MARKERS
+from j1sdk.formats.sections import Part, Tag, read_parts, section, tag
 from j1sdk.rewards import GoldReward, is_correct
 from j1sdk.types import Judgment, JudgmentTask
 
-VERDICT = r"\[\[[AB]\]\] by [0-9]{1,3}"
+VERDICT = re.compile(r"\[\[([AB])\]\] by ([0-9]{1,3})")
+BARE_VERDICT = re.compile(r"(\[\[[AB]\]\] by [0-9]{1,3})(?!\.?[0-9])")
+
+
+def verdict(text: str) -> tuple[str, int] | None:
+    """The winner and its strength."""
+    match = VERDICT.fullmatch(text)
+    return (match[1], int(match[2])) if match else None
+
+
+ANYWHERE = Part("[[A]] or [[B]] with a strength", BARE_VERDICT, BARE_ATTEMPT, verdict)
+"""What a lenient reading looks for."""
 
 
 class ThinkJ(Pairwise):
@@ -54,19 +62,11 @@ class ThinkJ(Pairwise):
         )
 
     def parse(self, text: str) -> Scores:
-        answer = self.answer(text)
-        verdict = only(self._verdicts(answer), "the verdict", self.lenient)
-        strength = int(verdict.rpartition(" ")[2])
+        part = ANYWHERE if self.lenient else section("answer", verdict)
+        ((letter, strength),) = read_parts(self.answer(text), [part], self.lenient)
         if not 1 <= strength <= self.strengths:
             raise OutOfRange(f"the strength is {strength}, outside 1 to {self.strengths}")
-        return (float(strength), 0.0) if "A" in verdict else (0.0, float(strength))
-
-    def _verdicts(self, answer: str) -> list[str]:
-        if not self.lenient:
-            return readings(answer, "answer", f"({VERDICT})")
-        if not (found := re.findall(VERDICT, answer)):
-            raise Unparseable("no [[A]] or [[B]] with a strength anywhere")
-        return found
+        return (float(strength), 0.0) if letter == "A" else (0.0, float(strength))
 
     def write(self, scores: Scores, thought: str = "") -> str:
         strength = max(scores)
@@ -89,6 +89,7 @@ class PreferenceStrength(GoldReward):
     scope: ClassVar[Literal["judgment", "task"]] = "judgment"
     arities: ClassVar[tuple[int, ...]] = (2,)
     scale: float = Field(default=8.0, gt=0)
+    """A right verdict whose strength is off by this much loses 1."""
 
     def grade(
         self, task: JudgmentTask, judgments: Sequence[Judgment], format: JudgmentFormat
@@ -113,13 +114,3 @@ def ratings_of(task: JudgmentTask) -> Scores:
 def gap(scores: Scores) -> float:
     """By how much one of two is ahead."""
     return abs(scores[0] - scores[1])
-
-
-@hookimpl
-def formats() -> list[type[JudgmentFormat]]:
-    return [ThinkJ]
-
-
-@hookimpl
-def rewards() -> list[type[RewardStrategy]]:
-    return [PreferenceStrength]

@@ -7,7 +7,7 @@ trivial for a small network, and leave room for mistakes that look right.
 
 from __future__ import annotations
 
-from j1sdk.hookspecs import hookimpl
+from j1sdk import hookimpl
 
 
 @hookimpl
@@ -18,7 +18,10 @@ def sources() -> dict[str, str]:
 
 
 @hookimpl
-def commands() -> dict[str, str]:
+def commands() -> dict[str, tuple[str, str]]:
     return {
-        "quickstart": "j1sdk_quickstart.command:quickstart",
+        "quickstart": (
+            "j1sdk_quickstart.command:quickstart",
+            "Train a biased judge to be fair, then a policy by that judge, on a CPU.",
+        ),
     }

@@ -9,9 +9,9 @@ from typing import Any
 import click
 from rich.table import Table
 
+from j1sdk import MissingExtraError
 from j1sdk.cli.console import messages, metrics_table, output, progress_bars, quiet_libraries
-from j1sdk.errors import MissingExtraError
-from j1sdk.evaluation.metrics import Metrics
+from j1sdk.evaluation import Metrics
 
 
 @click.command()

@@ -8,8 +8,8 @@ import torch
 from tokenizers import AddedToken, Tokenizer, decoders, models, pre_tokenizers
 from transformers import PreTrainedTokenizerFast, Qwen3Config, Qwen3ForCausalLM
 
+from j1sdk import JudgmentTask, Presentation
 from j1sdk.formats import JudgmentFormat
-from j1sdk.types import JudgmentTask, Presentation
 
 CONTEXT = 1024
 WORDS = ("; A", "; B", " right", " wrong", "system\n", "user\n", "assistant\n")

@@ -5,10 +5,10 @@ from __future__ import annotations
 from collections.abc import Mapping, Sequence
 from typing import Any
 
-from j1sdk.evaluation.metrics import RATES, Metrics, Rate
+from j1sdk import JudgeResult
+from j1sdk.evaluation import RATES, Metrics, Rate
 from j1sdk.report import Bars, Block, Curves, Histogram, Report, Table, TranscriptPair, Transcripts
 from j1sdk.report.training import points, training_blocks
-from j1sdk.types import JudgeResult
 from j1sdk_quickstart.quickstart import Quickstart
 
 

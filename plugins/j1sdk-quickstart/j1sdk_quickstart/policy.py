@@ -11,13 +11,13 @@ from typing import Any
 from datasets import Dataset
 from trl import GRPOConfig, GRPOTrainer
 
+from j1sdk import Message, Sampling, Transformers
 from j1sdk.background import run
-from j1sdk.engines.transformers import Transformers, load_model
+from j1sdk.engines.transformers import load_model
 from j1sdk.training import Progress
 from j1sdk.training.layout import example_tokens
 from j1sdk.training.session import fit
 from j1sdk.training.trl import sft_trainer
-from j1sdk.types import Message, Sampling
 from j1sdk_quickstart.sums import Sum, draw
 
 ANSWER_TOKENS = 6

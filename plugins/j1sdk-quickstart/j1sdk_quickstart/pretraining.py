@@ -16,9 +16,8 @@ from typing import NamedTuple
 import torch
 from transformers import PreTrainedTokenizerFast, Qwen3ForCausalLM
 
+from j1sdk import Conversation, JudgmentTask, PairwiseVerdict, Presentation
 from j1sdk.engines.chat import render_chat
-from j1sdk.formats.pairwise_verdict import PairwiseVerdict
-from j1sdk.types import Conversation, JudgmentTask, Presentation
 from j1sdk_quickstart.sums import draw, mistake, show
 from j1sdk_quickstart.tasks import thought
 

@@ -16,22 +16,24 @@ from typing import Any, ClassVar
 
 from pydantic import Field
 
-from j1sdk.component import Value
-from j1sdk.engines.transformers import Transformers
-from j1sdk.errors import ConfigError
-from j1sdk.evaluation.metrics import measure, rate_of
+from j1sdk import (
+    ConfigError,
+    JudgeResult,
+    JudgeRewardModel,
+    PairwiseScores,
+    PairwiseVerdict,
+    Pointwise,
+    Run,
+    Sampling,
+    Transformers,
+    Value,
+)
+from j1sdk.evaluation import measure, rate_of
 from j1sdk.files import write_text
 from j1sdk.formats import JudgmentFormat
-from j1sdk.formats.pairwise_scores import PairwiseScores
-from j1sdk.formats.pairwise_verdict import PairwiseVerdict
-from j1sdk.formats.pointwise import Pointwise
-from j1sdk.judge import JudgeRewardModel
-from j1sdk.run import Run
 from j1sdk.runfile import versions
-from j1sdk.training import Progress, Trainer
+from j1sdk.training import Grpo, Progress, Sft, Trainer
 from j1sdk.training.session import LOG_FILE
-from j1sdk.training.trl import Grpo, Sft
-from j1sdk.types import JudgeResult, Sampling
 from j1sdk_quickstart import policy
 from j1sdk_quickstart.models import make_model, make_tokenizer
 from j1sdk_quickstart.pretraining import pretrain

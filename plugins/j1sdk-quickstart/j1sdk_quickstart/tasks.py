@@ -8,9 +8,9 @@ from typing import ClassVar
 
 from pydantic import Field
 
+from j1sdk import JudgmentTask, Presentation, presentations
 from j1sdk.data import Demonstration, JudgmentPreference, Source, gold_scores, opposite
 from j1sdk.formats import JudgmentFormat
-from j1sdk.types import JudgmentTask, Presentation, presentations
 from j1sdk_quickstart.sums import Sum, draw, mistake
 
 
@@ -19,7 +19,9 @@ class Arithmetic(Source):
 
     name: ClassVar[str] = "arithmetic"
     seed: int = 0
+    """Of the sums drawn."""
     limit: int | None = Field(default=300, ge=1)
+    """How many tasks to draw."""
     held_out: bool = True
     """Only operand pairs never seen in training; otherwise only the others."""
     bias: float = Field(default=0.0, ge=0.0, le=1.0)

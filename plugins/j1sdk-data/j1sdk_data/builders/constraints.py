@@ -22,7 +22,15 @@ from pydantic import BaseModel, ConfigDict, Field, ValidationError
 from j1sdk.component import Value
 from j1sdk.errors import DataError, Unparseable, explain
 from j1sdk.formats import JudgmentFormat
-from j1sdk.formats.sections import Tag, after, conversation, only, readings, tag, transcript
+from j1sdk.formats.sections import (
+    Tag,
+    after,
+    conversation,
+    read_parts,
+    section,
+    tag,
+    transcript,
+)
 from j1sdk.types import Conversation, Presentation, Scores
 
 ConstraintType = Literal["content", "situation", "style", "format", "example", "mixed"]
@@ -183,10 +191,10 @@ class ConstraintChecks(JudgmentFormat):
         )
 
     def parse(self, text: str) -> Scores:
-        found = readings(after(text, "</think>"), "met", r"([a-z, ]*?)")
-        said = [word.strip() for word in only(found, "<met>", lenient=False).split(",")]
+        (given,) = read_parts(after(text, "think"), [section("met", str)], lenient=False)
+        said = [word.strip() for word in given.split(",")]
         if len(said) != self.constraints or not set(said) <= {"yes", "no"}:
-            raise Unparseable(f"<met> is {', '.join(said)!r}, not {self.constraints} yes or no")
+            raise Unparseable(f"<met> is {given[:80]!r}, not {self.constraints} yes or no")
         return (said.count("yes") / self.constraints,)
 
     def write(self, scores: Scores, thought: str = "") -> str:

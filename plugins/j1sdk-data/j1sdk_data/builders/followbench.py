@@ -69,6 +69,7 @@ class FollowBenchPairs(Taught):
     checker: Engine
     """Finds whether constraints are met, where no rule does."""
     checking: Sampling = Sampling(max_new_tokens=4096, seed=0)
+    """How the teacher draws its check of a response."""
 
     @model_validator(mode="after")
     def _check(self) -> Self:

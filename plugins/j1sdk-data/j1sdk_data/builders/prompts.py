@@ -8,7 +8,7 @@ from typing import Any, Literal, cast
 
 from pydantic import Field, ValidationError
 
-from j1sdk.data.jsonl import read_lines
+from j1sdk.data.containers import read_lines
 from j1sdk.errors import DataError, explain
 from j1sdk.quoting import encodable
 from j1sdk_data.builders import Builder, Item

@@ -20,6 +20,7 @@ class Taught(Builder):
     """A builder that has a teacher write."""
 
     engine: Engine
+    """The teacher."""
     sampling: Sampling = Sampling(temperature=0.7, top_p=0.9, max_new_tokens=4096, seed=0)
     """Self-Taught Evaluator's settings (its generation script), with a seed."""
 

@@ -39,6 +39,7 @@ class VerifiedSolutions(Prompted, Taught):
     samples: int = Field(default=8, ge=2)
     """Solutions of each problem."""
     verifier: Literal["number", "boxed"] = "number"
+    r"""How a solution's answer is found: the number on its last line, or in its last `\boxed{}`."""
     unreadable: Literal["drop", "wrong"] = "drop"
     """A solution without a final answer is left out, or counts as wrong. As a rejected response it
     teaches a judge to look for the last line and not at the solution."""

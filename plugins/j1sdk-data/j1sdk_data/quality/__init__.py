@@ -15,6 +15,7 @@ from collections.abc import Callable, Mapping, Sequence
 from pathlib import Path
 
 from j1sdk.component import Value
+from j1sdk.data.shapes import FieldNames
 from j1sdk.errors import DataError
 from j1sdk_data.quality.balance import Balance, weigh
 from j1sdk_data.quality.cues import Cues, find_cues
@@ -43,13 +44,14 @@ def check(
     paths: Sequence[Path], benchmarks: Mapping[str, Path] | None = None, words: int = 13,
     threshold: float = 0.8, seed: int = 0,
     announce: Announce = lambda title: lambda done, total: None,
+    fields: FieldNames | None = None,
 ) -> DataQuality:  # fmt: skip
     """Look at files of tasks, taken together. Raises DataError, MissingExtraError.
 
     `threshold` is the similarity from which prompts count as nearly the same; `seed` decides the
-    folds and the control of the regression.
+    folds and the control of the regression; `fields` are those of the source `jsonl`.
     """
-    rows = list(read_rows(paths))
+    rows = list(read_rows(paths, fields))
     if not rows:
         raise DataError(f"nothing to check: there are no tasks in {', '.join(map(str, paths))}")
     return DataQuality(

@@ -31,6 +31,8 @@ class Balance(Value):
     rows: int
     pairs: int
     """Rows of two responses and a label; only these are looked at below."""
+    ties: int
+    """Rows whose label says that no response is better."""
     first: int
     """Pairs whose chosen response is the first of the two as the file has them."""
     first_share: Rate | None
@@ -51,6 +53,7 @@ def weigh(rows: Sequence[Row]) -> Balance:
     return Balance(
         rows=len(rows),
         pairs=len(pairs),
+        ties=sum(row.task.tied for row in rows),
         first=first,
         first_share=rate_of([[True]] * first + [[False]] * (len(pairs) - first)),
         named=first == len(pairs),

@@ -13,7 +13,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 from j1sdk.component import Value
-from j1sdk.data.jsonl import read_lines
+from j1sdk.data.containers import read_lines
 from j1sdk.errors import DataError
 from j1sdk_data.quality.ngrams import Vocabulary, numpy, words
 from j1sdk_data.quality.rows import Row

@@ -20,7 +20,8 @@ def quality_report(found: DataQuality) -> Report:
     return Report(
         title="Data quality",
         summary=f"{', '.join(found.files)}: {found.balance.rows:,} rows, of which"
-        f" {found.balance.pairs:,} are labelled pairs.\n\n{verdict(found.cues)}",
+        f" {found.balance.pairs:,} are labelled pairs and {found.balance.ties:,} ties.\n\n"
+        f"{verdict(found.cues)}",
         blocks=(*tables(found), *charts(found)),
     )
 
@@ -93,8 +94,8 @@ def balance_table(found: Balance) -> Table:
     header = ("subset", "pairs", "chosen is longer", "equal", "chosen", "rejected")
     return Table(
         title="Balance", header=header, rows=tuple(rows),
-        note=f"{place(found)} Lengths are in characters; the share of longer ones leaves equals"
-        " out.",
+        note=f"{place(found)} {found.ties:,} rows are ties. Lengths are in characters; the share of"
+        " longer ones leaves equals out.",
     )  # fmt: skip
 
 

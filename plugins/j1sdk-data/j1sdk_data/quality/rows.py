@@ -7,6 +7,7 @@ from pathlib import Path
 from typing import NamedTuple
 
 from j1sdk.data.jsonl import JsonLines
+from j1sdk.data.shapes import FieldNames
 from j1sdk.formats.sections import transcript
 from j1sdk.types import JudgmentTask
 
@@ -37,8 +38,8 @@ class Row(NamedTuple):
         return len(self.task.responses) == 2 and self.task.preferred is not None
 
 
-def read_rows(paths: Sequence[Path]) -> Iterator[Row]:
+def read_rows(paths: Sequence[Path], fields: FieldNames | None = None) -> Iterator[Row]:
     """The tasks of all files; raises DataError. Of several files, names begin with the file's."""
     for path in paths:
-        for task in JsonLines(path=path).tasks():
+        for task in JsonLines(path=path, fields=fields or {}).tasks():
             yield Row(f"{path}: {task.id}" if len(paths) > 1 else task.id, task)

@@ -15,7 +15,6 @@ from pydantic import Field, field_validator
 from j1sdk.errors import JudgmentError
 from j1sdk.formats import JudgmentFormat, Reading, Turn
 from j1sdk.formats.thinking import ThinkingFormat
-from j1sdk.hookspecs import hookimpl
 from j1sdk.types import Completion, Conversation, Message, Presentation, Scores
 
 
@@ -24,14 +23,17 @@ class BudgetForcing(JudgmentFormat):
 
     name: ClassVar[str] = "budget-forcing"
     format: ThinkingFormat
+    """The format to wrap; its answer follows a thinking block."""
     wait: str = Field(default="\nWait", min_length=1)
     """Put where the thinking ended, to make the judge go on."""
     rounds: int = Field(default=2, ge=1)
     """Verdicts at most; 1 only bounds the thinking."""
     round_tokens: int = Field(default=2048, ge=1)
+    """Thinking of one round, at most."""
     total_tokens: int = Field(default=8192, ge=1)
     """Thinking of all rounds together; what `wait` says is not counted."""
     answer_tokens: int = Field(default=128, ge=1)
+    """Length of each round's verdict, at most."""
 
     # Everything but the conversation is the wrapped format's affair.
     arity: ClassVar[Any] = property(attrgetter("format.arity"))
@@ -58,7 +60,8 @@ class BudgetForcing(JudgmentFormat):
             more = yield Turn(say=_begun(asked, thought), stop=(end,), max_new_tokens=limit)
             thought, left = thought + more.text.removesuffix(end), left - more.completion_tokens
             told = _begun(asked, thought + end)
-            written = thought + end + (yield Turn(say=told, max_new_tokens=self.answer_tokens)).text
+            answer = yield Turn(say=told, max_new_tokens=self.answer_tokens)
+            written = answer.opened + thought + end + answer.text
             read.append(self._verdict(written))
         return Reading(scores=self.parse(written), rounds=tuple(read))
 
@@ -72,8 +75,3 @@ class BudgetForcing(JudgmentFormat):
 def _begun(asked: Conversation, text: str) -> Conversation:
     """The question, and what is put in the judge's mouth."""
     return (*asked, Message(role="assistant", content=text)) if text else asked
-
-
-@hookimpl
-def formats() -> list[type[JudgmentFormat]]:
-    return [BudgetForcing]

@@ -11,21 +11,29 @@ from typing import ClassVar, Literal
 
 from j1sdk import (
     Conversation,
-    JudgmentFormat,
     OutOfRange,
     Presentation,
     Scores,
-    Unparseable,
-    hookimpl,
 )
 from j1sdk.formats.pairwise import FAIRNESS, FENCES, pair
 from j1sdk.formats.pointwise import END_RESPONSE, RESPONSE
 from j1sdk.formats.ranges import ScoreRange
-from j1sdk.formats.sections import Tag, after, conversation, only, readings, tag
+from j1sdk.formats.sections import (
+    Part,
+    Tag,
+    after,
+    attempt_at,
+    conversation,
+    read_parts,
+    section,
+    tag,
+)
 from j1sdk.formats.thinking import MARKERS, case
 
 SECTIONS = tuple(map(tag, ("principles", "critique", "scores")))
-NUMBER = r"[-+]?\d+"
+NUMBER = r"[-+]?[0-9]+"
+BOX = re.compile(r"\\boxed\{([^{}]*)\}")
+BOX_ATTEMPT = attempt_at(r"\boxed")
 TASK = """You are an impartial judge of {what} to one request.
 
 Between <principles> and </principles>, state the principles by which any response to this very
@@ -45,7 +53,9 @@ class SpctSingle(ScoreRange):
         *MARKERS, *chain(*FENCES, *SECTIONS), RESPONSE, END_RESPONSE, r"\boxed",
     )  # fmt: skip
     low: int = 1
+    """The lowest score a judge may give."""
     high: int = 10
+    """The highest score a judge may give."""
     lenient: bool = False
     """Count the last box anywhere, in or out of its section."""
 
@@ -69,19 +79,25 @@ class SpctSingle(ScoreRange):
         return rf"{numbers} nothing else follows: <scores>\boxed{{{boxed}}}</scores>"
 
     def parse(self, text: str) -> Scores:
-        numbers = r"\s*,\s*".join([NUMBER] * self.arity)
-        box = rf"\\boxed\{{\s*({numbers})\s*\}}"
+        scores: Scores
         if self.lenient:
-            found = re.findall(box, text)
+            part = Part("box with the scores", BOX, BOX_ATTEMPT, self._numbers)
+            (scores,) = read_parts(text, [part], lenient=True)
         else:
-            found = readings(after(text, "</critique>"), "scores", box)
-        if not found:
-            raise Unparseable("no box with the scores anywhere")
-        given = only(["".join(one.split()) for one in found], "<scores>", self.lenient)
-        scores = tuple(map(float, given.split(",")))
+            answer = after(text, "principles", "critique")
+            (scores,) = read_parts(answer, [section("scores", self._boxed)], lenient=False)
         if not all(self.low <= score <= self.high for score in scores):
-            raise OutOfRange(f"<scores> is {given[:40]}, outside {self.low} to {self.high}")
+            given = ", ".join(f"{score:g}" for score in scores)
+            raise OutOfRange(f"<scores> is {given}, outside {self.low} to {self.high}")
         return scores
+
+    def _boxed(self, text: str) -> Scores | None:
+        match = BOX.fullmatch(text)
+        return self._numbers(match[1].strip()) if match else None
+
+    def _numbers(self, text: str) -> Scores | None:
+        numbers = r"\s*,\s*".join([NUMBER] * self.arity)
+        return tuple(map(float, text.split(","))) if re.fullmatch(numbers, text) else None
 
     def write(self, scores: Scores, thought: str = "") -> str:
         if len(scores) != self.arity or not set(scores) <= {*range(self.low, self.high + 1)}:
@@ -101,8 +117,3 @@ class Spct(SpctSingle):
         task = TASK.format(what="two responses, A and B,", each="each response")
         ask = self.instructions("score of A, score of B")
         return conversation("\n\n".join([task, FAIRNESS, ask, *pair(shown)]))
-
-
-@hookimpl
-def formats() -> list[type[JudgmentFormat]]:
-    return [Spct, SpctSingle]

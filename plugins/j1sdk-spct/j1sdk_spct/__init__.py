@@ -1,0 +1,19 @@
+"""A judge that sets its own principles, criticises, then scores (SPCT)."""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING
+
+from j1sdk.hookspecs import hookimpl
+from j1sdk.lazy import lazy
+
+if TYPE_CHECKING:
+    from j1sdk_spct.spct import Spct, SpctSingle
+
+__all__ = ["Spct", "SpctSingle"]
+__getattr__ = lazy(__name__)
+
+
+@hookimpl
+def formats() -> dict[str, str]:
+    return {"spct": "j1sdk_spct.spct:Spct", "spct-single": "j1sdk_spct.spct:SpctSingle"}
