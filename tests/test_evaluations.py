@@ -386,6 +386,23 @@ def test_recorded_judgments_are_scored_without_a_judge(tmp_path: Path) -> None:
     assert json.loads(again.output)["strict"] == printed["strict"]
 
 
+def test_judgments_of_ones_own_data_are_kept_and_scored_as_they_are(
+    judge: Path, tmp_path: Path
+) -> None:
+    data, out = tmp_path / "pairs.jsonl", tmp_path / "out"
+    rows = [{"prompt": f"q{n}", "chosen": "a", "rejected": "b", "subset": "s"} for n in range(3)]
+    data.write_text("".join(f"{json.dumps(row)}\n" for row in rows))
+    measured = invoke("eval", judge, "--data", data, "--out", out, "--json")
+    assert measured.exit_code == 0, measured.output
+    found = json.loads(
+        invoke(
+            "eval", "--benchmark", "pairs", "--judgments", out / "judgments.jsonl", "--json"
+        ).stdout
+    )["strict"]
+    assert found["metrics"] == json.loads(measured.stdout) and found["metrics"]["n"] == 3
+    assert found["thought_length"] is not None and list(found["subsets"]) == ["s"]
+
+
 def test_options_of_a_benchmark_are_set(rows: Path, judge: Path, tmp_path: Path) -> None:
     words = ("eval", judge, "--benchmark", "judgebench", "--data", rows, "--out", tmp_path / "o")
     assert "holds no task" in refusal(*words, "--set", "responses=claude")

@@ -35,6 +35,22 @@ def line(name: str, **more: object) -> str:
     return json.dumps({"id": name, **more})
 
 
+def test_after_a_dead_server_only_what_failed_is_asked_again(tmp_path: Path) -> None:
+    make_home(tmp_path, 12)
+    (tmp_path / "down").write_text("Question")
+    process = start(tmp_path, "judged", cached=False, seconds=0)
+    shown, told = process.communicate(timeout=300)
+    assert process.returncode == 1 and asked(tmp_path, "judged") == []
+    assert "nothing could be judged: the engine failed on 24 of 24" in told
+    assert "most often with: nobody is at home" in told and "0.000" not in shown
+    (tmp_path / "down").write_text("Question 1")
+    shown, told = start(tmp_path, "judged", cached=False, seconds=0).communicate(timeout=300)
+    assert "the engine failed on 6 of 24 judgments" in told and len(asked(tmp_path, "judged")) == 18
+    (tmp_path / "down").unlink()
+    finish(start(tmp_path, "judged", cached=False, seconds=0))
+    assert len(asked(tmp_path, "judged")) == 24
+
+
 CLAIMING = """
 import sys
 from pathlib import Path

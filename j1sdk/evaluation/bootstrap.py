@@ -7,6 +7,7 @@ spread makes the interval; `benchmarks/coverage.py` measures how often that hold
 
 from __future__ import annotations
 
+from collections import Counter
 from collections.abc import Sequence
 from typing import TYPE_CHECKING, Any, NamedTuple, cast
 from zlib import crc32
@@ -138,8 +139,10 @@ def _drawn_means(values: NDArray[Any], replicates: int, random: Any) -> NDArray[
     (McCarthy and Snowden, 1985).
     """
     np, count = numpy(), len(values)
-    rows, times = np.unique(values, axis=0, return_counts=True)
-    weights = random.multinomial(count - 1, times / count, size=replicates)
+    times = Counter(map(tuple, values.tolist()))
+    shares = np.array(list(times.values())) / count
+    weights = random.multinomial(count - 1, shares, size=replicates)
+    rows = np.array(list(times))
     means: NDArray[Any] = np.vstack([values.mean(axis=0), weights @ rows / (count - 1)])
     return means
 
@@ -171,18 +174,23 @@ def strata(units: Sequence[Unit]) -> dict[str, list[Unit]]:
 
 def sizes_of(benchmark: Benchmark, units: Sequence[Unit]) -> dict[str, int]:
     """How many units each score is of: of every subset in it, by the credit that most have."""
-    counts = {
-        (name, subset): count
-        for name, mean in resample(units, 0, SEED).items()
-        for subset, count in mean.counts.items()
-    }
-    sizes = {}
+    counts, sizes = counts_of(units), {}
     for score, weights in weights_of(benchmark, units).items():
-        most: dict[str, float] = {}
+        most: dict[str, int] = {}
         for name, subset in weights:
             most[subset] = max(most.get(subset, 0), counts[name, subset])
-        sizes[score] = int(sum(most.values()))
+        sizes[score] = sum(most.values())
     return sizes
+
+
+def counts_of(units: Sequence[Unit]) -> Counter[tuple[str, str]]:
+    """How many units of a subset have a credit."""
+    return Counter(
+        (name, unit.subset)
+        for unit in units
+        for name, credit in unit.credits.items()
+        if credit is not None
+    )
 
 
 def weights_of(
@@ -192,15 +200,13 @@ def weights_of(
 
     Scores are linear in the means, so a mark in one place of an array shows where it goes.
     """
-    np, means = numpy(), resample(units, 0, SEED)
-    places = [(name, subset) for name, mean in means.items() for subset in mean.totals]
-    marks = dict(zip(places, np.eye(len(places)), strict=True))
-    marked = {
-        name: Means({one: marks[name, one] for one in mean.totals}, mean.counts)
-        for name, mean in means.items()
-    }
+    counts = counts_of(units)
+    marked: dict[str, Means] = {}
+    for (name, subset), mark in zip(counts, numpy().eye(len(counts)), strict=True):
+        mean = marked.setdefault(name, Means({}, {}))
+        mean.totals[subset], mean.counts[subset] = mark, counts[name, subset]
     return {
-        score: {place: float(one) for place, one in zip(places, mark, strict=True) if one}
+        score: {place: float(one) for place, one in zip(counts, mark, strict=True) if one}
         for score, mark in benchmark.aggregate(marked).items()
     }
 

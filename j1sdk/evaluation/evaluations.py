@@ -76,7 +76,7 @@ def evaluate(benchmark: Benchmark, records: Iterable[Record]) -> Evaluation:
         metrics=metrics,
         subsets={name: tally.metrics() for name, tally in survey.subsets.items()},
         thought_length=survey.thought_length,
-        notes=(*survey.notes(scores), *benchmark.notes(resample(units, 0, 0))),
+        notes=(*survey.notes(), *benchmark.notes(resample(units, 0, 0))),
     )
 
 

@@ -2,13 +2,15 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator
+import re
+from collections.abc import Collection, Iterator
 from pathlib import Path
 from typing import Any, NamedTuple
 
 from j1sdk.data.containers import hub_records, is_saved, read_records
 from j1sdk.errors import DataError
 
+WORDS = re.compile(r"[^\W_]+")
 SUFFIXES = (".json", ".jsonl", ".gz", ".zst", ".parquet")
 
 
@@ -17,6 +19,11 @@ class Row(NamedTuple):
 
     where: str
     values: dict[str, Any]
+
+    @property
+    def file(self) -> str:
+        """The file that the record is in, or the split of a data set."""
+        return self.where.rpartition(", ")[0]
 
     def text(self, field: str) -> str:
         """A string."""
@@ -52,15 +59,20 @@ def _kind(found: Any) -> str:
     return "nothing" if found is None else type(found).__name__
 
 
-def rows_at(path: Path) -> Iterator[Row]:
-    """The records of a file, or of a folder's files by name. Raises DataError."""
+def rows_at(path: Path, splits: Collection[str] = ()) -> Iterator[Row]:
+    """The records of a file, or of a folder's files by name. Raises DataError.
+
+    Where some files are named after one of the splits, such as filtered-00000-of-00001.parquet,
+    the others are of other splits, and left out.
+    """
     if not path.exists():
         raise DataError(f"cannot read {path}: No such file or directory")
     alone = not path.is_dir() or is_saved(path)
     files = [path] if alone else sorted(_files_in(path))
     if not files:
         raise DataError(f"{path} holds no file that ends in {', '.join(SUFFIXES)}")
-    for file in files:
+    named = [file for file in files if set(WORDS.findall(file.name)) & set(splits)]
+    for file in named or files:
         yield from (Row(f"{file}, {place}", values) for place, values in read_records(file))
 
 

@@ -9,9 +9,8 @@ from __future__ import annotations
 from collections import Counter
 from collections.abc import Iterable, Iterator, Sequence
 
-from j1sdk.errors import DataError
+from j1sdk.errors import DataError, did_you_mean
 from j1sdk.evaluation.benchmarks import Benchmark
-from j1sdk.evaluation.bootstrap import Score
 from j1sdk.evaluation.metrics import NO_SUBSET, Tally, pairs_of
 from j1sdk.evaluation.records import result_from
 from j1sdk.judgments import Record, golds_of, is_labelled
@@ -68,8 +67,8 @@ class Survey:
             self._counts["one order"] += any(len(pair) < 2 for pair in pairs_of(result))
         self._counts["no subset"] += result.task.subset is None
 
-    def notes(self, scores: Sequence[Score]) -> Iterator[str]:
-        """What a reader must know of what was counted, and of these scores of it."""
+    def notes(self) -> Iterator[str]:
+        """What a reader must know of what was counted."""
         counts, size = self._counts, self._benchmark.size
         kept = counts["tasks"] - counts["unlabelled"] - counts["gold ties"]
         if size not in (None, counts["tasks"]):
@@ -88,14 +87,14 @@ class Survey:
             )
         if 0 < counts["no subset"] < kept:
             yield f"{counts['no subset']:,} of {kept:,} tasks have no subset."
-        yield from self._strange_subsets(scores)
+        yield from self._strange_subsets()
 
-    def _strange_subsets(self, scores: Sequence[Score]) -> Iterator[str]:
-        by_case: dict[str, list[str]] = {}
-        for name in (*self.subsets, *(score.name for score in scores)):
-            same = by_case.setdefault(name.casefold(), [])
-            if name not in same:
-                same.append(name)
-        for names in by_case.values():
-            if len(names) > 1:
-                yield f"Subsets that differ in case only: {', '.join(names)}."
+    def _strange_subsets(self) -> Iterator[str]:
+        known = sorted(self._benchmark.known_subsets)
+        strange = [name for name in self.subsets if known and name not in (*known, NO_SUBSET)]
+        if strange:
+            meant = did_you_mean(strange[0], known)
+            yield f"{self._benchmark.name} has no subset {', '.join(map(repr, strange))}{meant}"
+        by_case = Counter(name.casefold() for name in self.subsets)
+        if alike := [name for name in self.subsets if by_case[name.casefold()] > 1]:
+            yield f"Subsets that differ in case only: {', '.join(alike)}."

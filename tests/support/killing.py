@@ -20,7 +20,7 @@ from pathlib import Path
 
 from pydantic import PrivateAttr
 
-from j1sdk import Completion, Engine, PairwiseVerdict, hookimpl
+from j1sdk import Completion, Engine, EngineError, PairwiseVerdict, hookimpl
 
 
 class Counting(Engine):
@@ -34,6 +34,9 @@ class Counting(Engine):
 
     async def complete(self, conversation, sampling):
         text = conversation[-1].content
+        down = self.path.with_name("down")
+        if down.exists() and down.read_text() in text:
+            raise EngineError("nobody is at home")
         async with self._desk:
             with self.path.open("a") as file:
                 file.write(json.dumps(text) + "\\n")
@@ -76,7 +79,7 @@ def start(
     return subprocess.Popen(
         [J1, "judge", f"{name}.toml", "--data", "pairs.jsonl", "--out", out or name],
         cwd=home, env={**os.environ, "PYTHONPATH": path}, text=True,
-        stdout=subprocess.DEVNULL, stderr=subprocess.PIPE,
+        stdout=subprocess.PIPE, stderr=subprocess.PIPE,
     )  # fmt: skip
 
 

@@ -27,7 +27,7 @@ from __future__ import annotations
 import hashlib
 from abc import abstractmethod
 from collections import Counter
-from collections.abc import Iterable, Iterator, Mapping
+from collections.abc import Collection, Iterable, Iterator, Mapping
 from itertools import combinations, islice
 from pathlib import Path
 from typing import ClassVar, NamedTuple
@@ -60,6 +60,8 @@ class Benchmark(Component):
     """Its Hugging Face data set; empty for data that only `path` can give."""
     headline: ClassVar[str]
     """The official score, by its name in `aggregate`."""
+    known_subsets: ClassVar[Collection[str]] = ()
+    """All that there are, where they are fixed: recorded judgments of others get a note."""
     path: Path | None = None
     """A file of the official records (.json, .jsonl, .parquet), or a folder of such files."""
     limit: int | None = Field(default=None, ge=1)
@@ -82,7 +84,7 @@ class Benchmark(Component):
     def rows(self) -> Iterator[Row]:
         """The official records, from `path` or the hub; raises DataError."""
         if self.path is not None:
-            yield from rows_at(self.path)
+            yield from rows_at(self.path, self.splits)
             return
         if not self.hub:
             raise DataError(f"{self.name} is not on the Hugging Face hub: {self.how}")
@@ -100,8 +102,11 @@ class Benchmark(Component):
         )
 
     def tasks(self) -> list[JudgmentTask]:
-        """The tasks, up to `limit`; an id that comes twice gets a number. Raises DataError."""
-        read = (task for row in self.rows() for task in self.read(row))
+        """The tasks, up to `limit`; an id that comes twice gets a number.
+
+        Raises DataError, also where one task comes from two files.
+        """
+        read = ((row.file, task) for row in self.rows() for task in self.read(row))
         tasks = list(islice(_with_own_ids(read), self.limit))
         if not tasks:
             raise DataError(f"{self.path or self.hub} holds no task of {self.name}")
@@ -190,9 +195,17 @@ def _tossed(shown: Presentation) -> Presentation:
     return Presentation(task=shown.task, order=shown.order[::-1]) if tail else shown
 
 
-def _with_own_ids(tasks: Iterator[JudgmentTask]) -> Iterator[JudgmentTask]:
+def _with_own_ids(tasks: Iterator[tuple[str, JudgmentTask]]) -> Iterator[JudgmentTask]:
+    """The tasks of files, each with an id of its own; raises DataError for one in two files."""
     seen: Counter[str] = Counter()
-    for task in tasks:
+    files: dict[tuple[str, int], str] = {}
+    for file, task in tasks:
+        content = task.id, hash((task.prompt, task.responses))
+        if (first := files.setdefault(content, file)) != file:
+            raise DataError(
+                f"{task.id} is in {first} and again in {file}: give one of the files, or a folder"
+                " that has nothing but the benchmark, as path (--data)"
+            )
         seen[task.id] += 1
         times = seen[task.id]
         yield task if times == 1 else task.model_copy(update={"id": f"{task.id}#{times}"})

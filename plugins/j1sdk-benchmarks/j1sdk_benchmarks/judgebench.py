@@ -10,7 +10,7 @@ over pairs. A pointwise judge's tie is wrong.
 
 from __future__ import annotations
 
-from collections.abc import Iterator, Mapping
+from collections.abc import Collection, Iterator, Mapping
 from typing import ClassVar, Literal
 
 from j1sdk import Benchmark, JudgmentTask
@@ -33,6 +33,7 @@ class JudgeBench(Benchmark):
     name: ClassVar[str] = "judgebench"
     hub: ClassVar[str] = "ScalerLab/JudgeBench"
     headline: ClassVar[str] = SUM_RULE
+    known_subsets: ClassVar[Collection[str]] = tuple(CATEGORIES.values())
     responses: Literal["gpt", "claude"] = "gpt"
     """Whose responses are judged: one of the two splits."""
 

@@ -10,7 +10,7 @@ a verdict included. Ratings count half where they are equal or one is missing, a
 
 from __future__ import annotations
 
-from collections.abc import Iterator, Mapping
+from collections.abc import Collection, Iterator, Mapping
 from pathlib import Path
 from typing import ClassVar
 
@@ -44,6 +44,7 @@ class LLMBar(Benchmark):
 
     name: ClassVar[str] = "llmbar"
     headline: ClassVar[str] = "Adversarial"
+    known_subsets: ClassVar[Collection[str]] = SETS
 
     @property
     def size(self) -> int:

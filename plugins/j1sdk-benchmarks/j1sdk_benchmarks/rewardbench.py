@@ -9,7 +9,7 @@ plain mean of the four sections. (An earlier version had a fifth one of prior se
 
 from __future__ import annotations
 
-from collections.abc import Iterator, Mapping
+from collections.abc import Collection, Iterator, Mapping
 from typing import ClassVar
 
 from j1sdk import Benchmark, JudgmentTask
@@ -65,6 +65,7 @@ class RewardBench(Benchmark):
     name: ClassVar[str] = "rewardbench"
     hub: ClassVar[str] = "allenai/reward-bench"
     headline: ClassVar[str] = "overall"
+    known_subsets: ClassVar[Collection[str]] = SUBSETS
 
     @property
     def splits(self) -> tuple[str, ...]:

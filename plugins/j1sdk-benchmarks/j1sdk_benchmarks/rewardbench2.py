@@ -14,7 +14,7 @@ which rates no response by itself; then there is no overall score, the mean of a
 from __future__ import annotations
 
 import math
-from collections.abc import Iterable, Iterator, Mapping, Sequence
+from collections.abc import Collection, Iterable, Iterator, Mapping, Sequence
 from typing import ClassVar
 
 from j1sdk import Benchmark, JudgeResult, JudgmentTask, Presentation
@@ -43,6 +43,7 @@ class RewardBench2(Benchmark):
     name: ClassVar[str] = "rewardbench-2"
     hub: ClassVar[str] = "allenai/reward-bench-2"
     headline: ClassVar[str] = "overall"
+    known_subsets: ClassVar[Collection[str]] = SUBSETS
 
     @property
     def size(self) -> int:

@@ -15,7 +15,7 @@ those of normal difficulty, but no official score.
 from __future__ import annotations
 
 import re
-from collections.abc import Iterable, Iterator, Mapping
+from collections.abc import Collection, Iterable, Iterator, Mapping
 from typing import ClassVar, Literal
 
 from j1sdk import Benchmark, JudgeResult, JudgmentTask
@@ -54,6 +54,7 @@ class RMBench(Benchmark):
     name: ClassVar[str] = "rm-bench"
     hub: ClassVar[str] = "THU-KEG/RM-Bench"
     headline: ClassVar[str] = "overall"
+    known_subsets: ClassVar[Collection[str]] = SUBSETS
     cells: Literal["all", "same style"] = "all"
     """What a pairwise judge is shown of a prompt: nine comparisons, or three."""
 
