@@ -1,6 +1,9 @@
 from __future__ import annotations
 
+import subprocess
+import sys
 from collections.abc import Sequence
+from pathlib import Path
 from typing import Any
 
 import pytest
@@ -206,3 +209,40 @@ def test_impossible_sampling_is_refused(option: dict[str, Any]) -> None:
 def test_a_judgment_survives_json() -> None:
     judgment = judged((1, 0), (7.5, 4.0))
     assert Judgment.model_validate_json(judgment.model_dump_json()) == judgment
+
+
+TYPED = """
+from j1sdk.types import JudgmentTask, Message
+JudgmentTask(prompt="q", responses=["a", "b"])
+JudgmentTask(prompt=[Message(role="user", content="q")], responses=("a",), preferred=0, id="x")
+JudgmentTask(prompt=[{"role": "user", "content": "q"}], responses=["a"], ratings=[1, 0.5])
+"""
+WRONGLY_TYPED = """
+from j1sdk.types import JudgmentTask
+JudgmentTask(prompt=1, responses=["a"])
+JudgmentTask(prompt="q", respones=["a"])
+JudgmentTask(prompt="q", responses=["a"], preferred="a")
+"""
+
+
+@pytest.mark.slow
+@pytest.mark.parametrize(("source", "wrong"), [(TYPED, 0), (WRONGLY_TYPED, 3)])
+def test_type_checkers_take_what_validation_takes(source: str, wrong: int, tmp_path: Path) -> None:
+    """By mypy as a user has it, without pydantic's plugin."""
+    (tmp_path / "use.py").write_text(source, encoding="utf-8")
+    # the front of the package would have mypy read torch, which takes minutes
+    settings = "[mypy]\nstrict = True\n[mypy-j1sdk]\nfollow_imports = skip\n"
+    (tmp_path / "mypy.ini").write_text(settings, encoding="utf-8")
+    command = [sys.executable, "-m", "mypy", "use.py"]
+    checked = subprocess.run(command, cwd=tmp_path, capture_output=True, text=True, check=False)
+    assert checked.stdout.count(": error: ") == wrong, checked.stdout + checked.stderr
+    assert checked.returncode == bool(wrong)
+
+
+def test_all_that_are_rated_highest_are_gold_and_a_tie_if_that_is_all() -> None:
+    best = JudgmentTask(prompt="p", responses=("a", "b", "c"), ratings=(2.0, 1.0, 2.0))
+    assert (best.golds, best.tied) == ((0, 2), False)
+    assert JudgmentTask(prompt="p", responses=("a", "b"), ratings=(1.0, 1.0)).tied
+    assert (PAIR.golds, PAIR.tied) == ((0,), False)
+    assert not JudgmentTask(prompt="p", responses=("a", "b")).tied
+    assert not JudgmentTask(prompt="p", responses=("a",), preferred=0).tied

@@ -4,6 +4,8 @@ from __future__ import annotations
 
 import random
 from collections.abc import Callable
+from math import log1p
+from time import process_time
 
 import pytest
 from j1sdk_data.quality.balance import weigh
@@ -197,3 +199,24 @@ def test_the_balance_counts_places_and_lengths_by_subset() -> None:
     assert found.subsets["x"].longer_share and found.subsets["x"].longer_share.value == 0.5
     assert weigh(rows(count=3)).named
     assert weigh([]).lengths.longer_share is weigh([]).first_share is None
+
+
+@pytest.mark.parametrize("piece", ["\n", " \n"])
+def test_a_response_of_megabytes_is_measured_in_linear_time(piece: str) -> None:
+    """Ten times the text takes some ten times as long, not a hundred times."""
+    small, large = (piece * (size // len(piece)) for size in (500_000, 5_000_000))
+    for name, measured in CUES.items():
+        assert seconds(measured, large) < 30 * seconds(measured, small) + 0.02, name
+
+
+def seconds(measured: Callable[[str], float], text: str) -> float:
+    """Of the processor: others' work does not count."""
+    start = process_time()
+    measured(text)
+    return process_time() - start
+
+
+def test_blank_lines_before_a_list_do_not_change_what_is_counted() -> None:
+    spaced = "\n\n\t- one\n\n   \n  2. two\n\n```py\n  ```\n"
+    assert CUES["list items"](spaced) == log1p(2)
+    assert CUES["code blocks"](spaced) == log1p(2)

@@ -38,14 +38,15 @@ _REFUSAL = re.compile(
     r"|\W*(?:as an|i'?m (?:just )?an) (?:ai|artificial)\b",
     re.IGNORECASE,
 )
+_INDENT = r"^[^\S\n]*"  # of one line: `^\s*` would run through all blank lines from each of them
 _COUNTED: dict[str, re.Pattern[str]] = {
     "lines": re.compile(r"\n"),
     "turns": re.compile(r"^(?:human|user|assistant|system|ai)\s*:", re.IGNORECASE | re.MULTILINE),
     "template tokens": _TOKEN,
-    "list items": re.compile(r"^\s*(?:[-*\u2022]|\d+[.)])\s", re.MULTILINE),
+    "list items": re.compile(rf"{_INDENT}(?:[-*\u2022]|\d+[.)])\s", re.MULTILINE),
     "headings": re.compile(r"^#{1,6}\s", re.MULTILINE),
     "bold": re.compile(r"\*\*\S"),
-    "code blocks": re.compile(r"^\s*```", re.MULTILINE),
+    "code blocks": re.compile(rf"{_INDENT}```", re.MULTILINE),
     "questions": re.compile(r"\?"),
     "exclamations": re.compile(r"!"),
     "digits": re.compile(r"\d"),
