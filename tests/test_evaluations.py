@@ -422,7 +422,7 @@ def test_options_of_a_benchmark_are_set(rows: Path, judge: Path, tmp_path: Path)
         (("j", "--benchmark", "judgebench", "--source", "x"), "leave out --source and --seed"),
         (("j", "--benchmark", "judgebench", "--seed", "1"), "leave out --source and --seed"),
         (("--judgments", "x"), "--judgments goes with --benchmark NAME"),
-        (("j", "--set", "a=b"), "--set goes with --benchmark NAME"),
+        (("j", "--set", "a=b"), "--set OPTION goes with --benchmark NAME"),
         ((), "no JUDGE: give a run file"),
         (("--benchmark", "judgebench", "--judgments", "absent"), "cannot read absent"),
     ],
