@@ -62,15 +62,20 @@ def counts_table(name: str, counts: Counts) -> Table:
 
 def named_path(text: str) -> tuple[str, Path]:
     """NAME=PATH."""
-    name, path = named_value(text)
+    name, path = named(text, "PATH")
     return name, Path(path)
 
 
-def named_value(text: str) -> tuple[str, str]:
-    """NAME=VALUE."""
+def named_column(text: str) -> tuple[str, str]:
+    """NAME=COLUMN."""
+    return named(text, "COLUMN")
+
+
+def named(text: str, what: str) -> tuple[str, str]:
+    """A name and what is given for it."""
     name, _, value = text.partition("=")
     if not name or not value:
-        raise click.BadParameter(f"{text!r} is not NAME=VALUE")
+        raise click.BadParameter(f"{text!r} is not NAME={what}")
     return name, value
 
 
@@ -88,7 +93,7 @@ def columns_of(fields: tuple[tuple[str, str], ...]) -> FieldNames:
 
 
 FIELDS = click.option(
-    "--field", "fields", type=named_value, multiple=True, metavar="NAME=COLUMN",
+    "--field", "fields", type=named_column, multiple=True, metavar="NAME=COLUMN",
     help="What the data call a column, such as prompt=question.",
 )  # fmt: skip
 
