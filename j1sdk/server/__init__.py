@@ -34,7 +34,7 @@ if TYPE_CHECKING:
     from j1sdk.judge import JudgeRewardModel
     from j1sdk.server.running import RewardServer
 
-__all__ = ["RewardServer", "Serve", "open_server", "served"]
+__all__ = ["Dialect", "Request", "RewardServer", "Serve", "dialects", "open_server", "served"]
 __getattr__ = lazy(__name__)
 
 
