@@ -37,9 +37,7 @@ class JudgmentTask(Value):
     id: str = ""
     """Unique within a run; a digest of the content unless given."""
 
-    if (
-        TYPE_CHECKING
-    ):  # the forms that validation takes, for type checkers without pydantic's plugin
+    if TYPE_CHECKING:  # the forms that validation takes; type checkers see only the fields
 
         def __init__(
             self,

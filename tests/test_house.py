@@ -6,6 +6,7 @@ Layers are held by import-linter, docstrings, annotations and broad excepts by r
 from __future__ import annotations
 
 import ast
+import importlib
 import re
 import subprocess
 import sys
@@ -221,3 +222,39 @@ def test_extras_and_dependencies_are_what_the_error_messages_name() -> None:
     ]  # fmt: skip
     named = {str(ast.literal_eval(call.args[1])) for call in calls}
     assert named and named <= set(project["optional-dependencies"])
+
+
+def python_blocks(page: Path) -> list[str]:
+    return re.findall(r"```python\n(.*?)```", page.read_text(encoding="utf-8"), flags=re.DOTALL)
+
+
+SHOWN = [
+    *((show(page), block) for page in PAGES for block in python_blocks(page)),
+    *((show(path), path.read_text(encoding="utf-8")) for path in ROOT.glob("examples/**/*.py")),
+    *(
+        (show(path), path.read_text(encoding="utf-8"))
+        for path in PLUGINS
+        if "benchmarks" in str(path)
+    ),
+]
+
+
+@pytest.mark.parametrize("where, source", SHOWN, ids=[where for where, _ in SHOWN])
+def test_what_is_shown_imports_from_the_fronts(where: str, source: str) -> None:
+    imports = [node for node in ast.walk(ast.parse(source)) if isinstance(node, ast.ImportFrom)]
+    for node in imports:
+        if node.module and node.module.split(".")[0] == "j1sdk":
+            front = importlib.import_module(node.module)
+            is_room = node.module.count(".") < 2 or node.module == "j1sdk.training.openrlhf"
+            names = {alias.name for alias in node.names}
+            offered = set(getattr(front, "__all__", names))
+            assert is_room and names <= offered, f"{where}: from {node.module} import {names}"
+
+
+FRONTS = [name for name, path in MODULES.items() if path.name == "__init__.py"]
+
+
+@pytest.mark.parametrize("module", FRONTS)
+def test_a_front_has_what_it_offers(module: str) -> None:
+    front = importlib.import_module(module)
+    assert [name for name in getattr(front, "__all__", ()) if not hasattr(front, name)] == []

@@ -85,7 +85,7 @@ def test_it_is_as_if_the_file_said_so(run_file: Path) -> None:
         ("serve.port=eighty", "serve.port: Input should be a valid integer"),
         ("train.rewards.2.weight=1", "there is a list of 2; say which, from 0"),
         ("train.name.x=1", "`name` should be a text"),
-        ("seed.x=1", "x: there is 0 and no table"),
+        ("train.rewards.1.weight.x=1", "x: there is 0.1 and no table"),
         ("nothing", "--set nothing: write KEY=VALUE, such as train.learning_rate=1e-5"),
         ("a..b=1", "write KEY=VALUE"),
         ("=1", "write KEY=VALUE"),

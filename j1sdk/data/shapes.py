@@ -244,15 +244,16 @@ def task_of(record: Row, identity: str, fields: FieldNames | None = None) -> Jud
         raise DataError(_lacks("no prompt is found", row, "prompt"))
     prompt, responses = split(explicit or (), answers.responses)
     try:
-        return JudgmentTask(
-            prompt=_with_system(prompt, row.get("system")),
-            responses=responses,
-            preferred=answers.gold.preferred,
-            ratings=answers.gold.ratings if ratings is None else ratings,
-            reference=row.get("reference") or None,
-            subset=row.get("subset") or None,
-            id=_identity(row.get("id"), identity),
-        )
+        described = {
+            "prompt": _with_system(prompt, row.get("system")),
+            "responses": responses,
+            "preferred": answers.gold.preferred,
+            "ratings": answers.gold.ratings if ratings is None else ratings,
+            "reference": row.get("reference") or None,
+            "subset": row.get("subset") or None,
+            "id": _identity(row.get("id"), identity),
+        }
+        return JudgmentTask.model_validate(described)
     except ValidationError as error:
         raise DataError(explain(error)[0]) from None
 
