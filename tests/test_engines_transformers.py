@@ -257,7 +257,7 @@ def test_a_saved_model_opens_again_and_says_the_same(engine: Transformers, tmp_p
     assert saved.model == str(tmp_path / "saved")
     again = Transformers(model=saved.model, device="cpu", dtype="float32")
     assert one(again, ask("hi"), max_new_tokens=8) == one(engine, ask("hi"), max_new_tokens=8)
-    assert again.reserved == {"<|im_start|>", "<|im_end|>", "<|endoftext|>"}
+    assert again.reserved >= {"<|im_start|>", "<|im_end|>", "<|endoftext|>"}
 
 
 def test_generating_leaves_a_model_in_training_as_it_was(parts: tuple[Any, Any]) -> None:

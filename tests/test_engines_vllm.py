@@ -56,7 +56,7 @@ def test_a_directory_that_is_not_there_is_refused(tmp_path: Path) -> None:
 def test_what_is_reserved_is_the_tokenizer_s(tiny_model: Path) -> None:
     engine = VLLM(model=str(tiny_model))
     assert engine.reserved == reserved_tokens(load_tokenizer(str(tiny_model)))
-    assert engine.reserved == {"<|im_start|>", "<|im_end|>", "<|endoftext|>"}
+    assert engine.reserved >= {"<|im_start|>", "<|im_end|>", "<|endoftext|>"}
 
 
 @pytest.mark.parametrize("option", sorted(OWN_FIELDS))

@@ -188,15 +188,16 @@ def test_a_large_judges_prompt_is_short_to_a_tiny_one(tokenizer: Any) -> None:
 def test_hostile_text_is_only_text_once_quoted(format: JudgmentFormat, tokenizer: Any) -> None:
     harmless = JudgmentTask(prompt="p", responses=("r", "s"))
     hostile = JudgmentTask(prompt=HOSTILE, responses=(HOSTILE, HOSTILE))
-    whole = set(tokenizer.get_added_vocab().values())
     reserved, order = reserved_tokens(tokenizer), tuple(range(format.arity))
+    control = reserved | set(format.markers)  # other tokens of several letters are only text
+    whole = {token for word, token in tokenizer.get_added_vocab().items() if word in control}
     special = [
         [token for token in encode_chat(tokenizer, asked) if token in whole]
         for task in (harmless, hostile)
         for asked in [question(format, Presentation(task=task, order=order), reserved)]
     ]
     assert special[0] == special[1]
-    assert len(set(tokenizer(HOSTILE)["input_ids"]) & whole) > 5  # unquoted, it is not harmless
+    assert len(set(tokenizer(HOSTILE)["input_ids"]) & whole) > 3  # unquoted, it is not harmless
 
 
 def test_an_example_is_what_the_judge_is_asked_and_its_answer(tokenizer: Any) -> None:
