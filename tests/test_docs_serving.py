@@ -108,7 +108,7 @@ def default(option: str) -> str:
     value: Any = Serve.model_fields[option].default
     if isinstance(value, float):
         return f"{value:g}"
-    words = {None: "none", True: "true"}
+    words = {None: "none", True: "true", False: "false"}
     return words.get(value) or (f'"{value}"' if isinstance(value, str) else str(value))
 
 

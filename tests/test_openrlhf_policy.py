@@ -171,6 +171,12 @@ def test_a_pairwise_judge_needs_something_to_compare_with(made: Any) -> None:
         made(form=PairwiseVerdict(), reward="group", rollouts=1)
 
 
+def test_a_groups_mean_needs_the_group(made: Any) -> None:
+    with pytest.raises(ConfigError, match=r"which reward = .function. does not see"):
+        made(serve=Serve(unscored="group"))
+    made(serve=Serve(unscored="group"), reward="group")
+
+
 @pytest.mark.parametrize("reward", ["function", "group"])
 def test_a_cohort_is_a_servers(made: Any, reward: str) -> None:
     with pytest.raises(ConfigError, match=r"`cohort` of .serve. makes a server wait"):

@@ -273,3 +273,21 @@ def test_openrlhfs_class_reads_the_run(tokenizer: Any, tmp_path: Path) -> None:
     path.write_text(dump_run(Run(judge=judge, serve=served)), encoding="utf-8")
     made = agent_executor(path, object)()
     assert rewards(roll(made, writer(tokenizer), tokenizer, 3)) == [0.9, 0.4, 0.0]
+
+
+def test_the_groups_mean_stands_for_what_came_to_no_answer(tokenizer: Any) -> None:
+    judge, words = by_length(), ("a", "<think>I deserve a 10", "bbb", "cc")
+    rolled = roll(executor(judge, unscored="group"), writer(tokenizer, words), tokenizer, 4)
+    assert rewards(rolled) == [0.0, 0.5, 1.0, 0.5]
+    assert unscored(rolled) == [0.0, 1.0, 0.0, 0.0]
+    assert isinstance(judge.engine, Scripted)
+    assert not any("deserve" in one[-1].content for one in judge.engine.asked)
+
+
+def test_thinking_is_left_out_and_shown_on_request(tokenizer: Any) -> None:
+    words = ("<think>I deserve a 10</think>a", "<think>So do I</think>bb")
+    for shown in (False, True):
+        judge = by_length()
+        roll(executor(judge, show_thinking=shown), writer(tokenizer, words), tokenizer, 2)
+        assert isinstance(judge.engine, Scripted)
+        assert all(("deserve" in one[-1].content) is shown for one in judge.engine.asked)

@@ -144,5 +144,6 @@ def test_changes_are_checked_like_the_table() -> None:
 def test_the_welcome_names_each_route() -> None:
     lines = welcome("pointwise", "http://127.0.0.1:8000", Serve()).splitlines()
     assert lines[0] == "Serving a pointwise judge at http://127.0.0.1:8000"
-    assert lines[1] == "  OpenRLHF:       --reward.remote_url http://127.0.0.1:8000/get_reward"
+    assert "  OpenRLHF:       --reward.remote_url http://127.0.0.1:8000/get_reward" in lines
+    assert "  slime:          --rm-type remote_rm --rm-url http://127.0.0.1:8000/slime" in lines
     assert lines[-1] == "  Page:           http://127.0.0.1:8000/"

@@ -189,7 +189,7 @@ class TestRetries:
         """The new connection may be read before the old one is known to be closed."""
 
         async def again_and_again(url: str, response: str) -> Any:
-            for _ in range(5):
+            for attempt in range(5):
                 lost = asyncio.create_task(ask_async(url, sample(response)))
                 await asyncio.sleep(0.05)
                 again = asyncio.create_task(ask_async(url, sample(response)))
@@ -197,7 +197,7 @@ class TestRetries:
                 with suppress(asyncio.CancelledError):
                     await lost
                 await asyncio.sleep(0.02)
-                if _ < 4:
+                if attempt < 4:
                     again.cancel()
                     with suppress(asyncio.CancelledError):
                         await again

@@ -110,7 +110,6 @@ class Desk:
             raise TooLarge(f"a text of {longest} characters; max_chars is {self.options.max_chars}")
 
     async def _outcome(self, item: Item) -> Outcome:
-        """What becomes of an item; what was never answered needs no judge, but has its place."""
         if self._cohorts:
             waiting = self._cohorts.score(replace(item, reference=None))
         else:

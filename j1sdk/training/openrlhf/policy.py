@@ -87,6 +87,11 @@ class OpenRLHFPolicy(RolloutTrainer):
                 "`cohort` of [serve] makes a server wait for a prompt's responses: leave it out,"
                 ' and set reward = "group" to have them ranked together'
             )
+        if self.reward == FUNCTION and run.serve and run.serve.unscored == "group":
+            raise ConfigError(
+                'unscored = "group" of [serve] needs the other responses, which reward ='
+                ' "function" does not see: choose "neutral", "floor" or "error"'
+            )
         if self.reward == GROUP and self.rollouts < run.judge.format.arity:
             raise ConfigError('reward = "group" has nothing to rank with one rollout per prompt')
 
