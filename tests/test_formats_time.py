@@ -8,7 +8,7 @@ from contextlib import suppress
 from functools import partial
 
 import pytest
-from j1sdk.data.builders.constraints import ConstraintChecks
+from j1sdk_data.builders.constraints import ConstraintChecks
 from j1sdk_family.reward_anything import RewardAnything
 from j1sdk_family.rm_r1 import RmR1
 from j1sdk_family.rrm import Rrm
