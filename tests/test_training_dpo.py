@@ -13,6 +13,7 @@ from typing import Any, ClassVar
 
 import pytest
 import torch
+from learnt import START
 from tiny_training import (
     FORMAT,
     QUIET,
@@ -96,10 +97,11 @@ def gained(before: Path, after: Path) -> float:
 
 
 def test_the_chosen_become_likelier_than_the_rejected_and_shuffled_ones_do_not(
-    base: Path, pairs: Path, learnt: Path, tmp_path: Path
+    base: Path, pairs: Path, learnt: Path, tmp_path: Path, record_property: Any
 ) -> None:
     train(run_of(base, pairs, data=PrefersA(shuffled=True)), tmp_path)
     gain, control = gained(base, learnt / "judge"), gained(base, tmp_path / "judge")
+    record_property("figures", f"start {START}, nats gained: {gain:.2f}, shuffled {control:.2f}")
     assert gain > 2.0
     assert gain > 3 * abs(control)
 

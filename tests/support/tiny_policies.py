@@ -7,6 +7,7 @@ from collections.abc import Callable, Sequence
 from pathlib import Path
 
 import torch
+from learnt import START
 from transformers import AutoModelForCausalLM, AutoTokenizer, PreTrainedTokenizerFast
 
 from j1sdk import JudgmentTask, Message, PairwiseVerdict, Pointwise
@@ -61,9 +62,9 @@ def teach(
     lesson: Teach, directory: Path, steps: int, size: int, dtype: torch.dtype = torch.float32
 ) -> Path:
     """Save a model that has had lessons of one kind, `size` in a step."""
-    generator = random.Random(0)
+    generator = random.Random(START)
     tokenizer = make_tokenizer([POINTWISE, PAIRWISE])
-    model = make_model(tokenizer, seed=0, hidden=128, layers=2)
+    model = make_model(tokenizer, seed=START, hidden=128, layers=2)
     optimizers = make_optimizers(model)
     for step in range(steps):
         lessons = [ended(lesson(generator), tokenizer) for _ in range(size)]
