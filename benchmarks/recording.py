@@ -5,6 +5,7 @@ from __future__ import annotations
 import argparse
 import hashlib
 import json
+import math
 import os
 import platform
 import sys
@@ -77,7 +78,8 @@ def half_width(values: Sequence[float]) -> float:
     """Of the 95% interval of a mean, by Student's t."""
     from scipy.stats import t
 
-    return float(t.ppf(0.975, len(values) - 1)) * stdev(values) / len(values) ** 0.5
+    quantile = float(t.ppf(0.975, len(values) - 1))
+    return quantile * stdev(values) / math.sqrt(len(values))
 
 
 def markdown(rows: Sequence[Row]) -> str:

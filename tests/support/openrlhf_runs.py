@@ -28,6 +28,8 @@ SURROUNDINGS = {
     "HF_DATASETS_OFFLINE": "1",
     "RAY_USAGE_STATS_ENABLED": "0",
     "RAY_memory_monitor_refresh_ms": "0",
+    "RAY_enable_worker_prestart": "0",  # eight idle processes, and the seconds they take to start
+    "RAY_prestart_worker_first_driver": "0",
 }
 """Beside `VLLM_ON_CPU`."""
 VLLM_ON_CPU = {
