@@ -1,12 +1,15 @@
 """What makes a judge consistent: more data, both orders of a pair, or a reward for consistency?
 
-    python benchmarks/consistency.py            # an hour; writes benchmarks/results/consistency.*
+    python benchmarks/consistency.py            # hours; writes benchmarks/results/consistency.*
     python benchmarks/consistency.py --quick    # seconds; the same in small, nothing is learnt
 
 The quickstart's judge, which prefers what it is shown first, is trained by GRPO in the ways that J1
 compares (section 5, position bias). Each arm has as many rollouts in a step, in groups of as many;
 so data in a single order have twice the pairs. Pairs come in random positions. In the control the
 preferred response is drawn at random. All are measured, greedily, on sums no training has shown.
+
+A seed makes everything anew: the starting judge, from its first weights on, the pairs, the rollouts
+and the pairs that are measured. Arms are compared with each other start by start.
 
 Judges, checkpoints and judgments stay in a folder that git ignores. What is there is not made
 again, so an interrupted run goes on. Remove the folder to measure anew.
@@ -19,14 +22,13 @@ import random
 from collections.abc import Iterator, Mapping, Sequence
 from itertools import pairwise, product
 from pathlib import Path
-from statistics import fmean, stdev
 from typing import Any, Literal, NamedTuple
 
 import torch
 from j1sdk_quickstart.quickstart import Announce, Quickstart, Sizes
 from j1sdk_quickstart.tasks import Arithmetic
 from pydantic import TypeAdapter
-from recording import Row, parser, record
+from recording import Row, half_width, hash_of, parser, record, spread
 
 from j1sdk import JudgeResult, JudgeRewardModel, JudgmentTask, RewardStrategy, Transformers
 from j1sdk.cli.console import progress_bars, quiet_libraries
@@ -68,13 +70,17 @@ LADDER = {
     "both orders": Arm(),
     "consistency reward": Arm(VerdictConsistency()),
 }
-ARMS = LADDER | {"control: shuffled labels": Arm(labelled=False)}
+CONTROL = "control: shuffled labels"
+ARMS = LADDER | {CONTROL: Arm(labelled=False)}
+COMPARED = (*pairwise(LADDER), (CONTROL, "both orders"))
+"""Each arm with the one it is to be better than: the rung below, and no labels."""
 
 
 class Setting(NamedTuple):
     """How much of everything."""
 
-    seeds: int = 3
+    seeds: int = 5
+    """Starting judges."""
     every: int = 5
     """Steps between checkpoints."""
     measured: tuple[int, ...] = (5, 10, 20, 40)
@@ -96,12 +102,17 @@ class Ladder:
 
     def run(self) -> dict[str, dict[int, Measured]]:
         """By arm and seed, what is there already and what is not."""
-        biased = Quickstart(self.work / "judge", 0, self.setting.sizes)
-        start = JudgeRewardModel.load(biased.biased_judge(self._announce, resume=True))
         found: dict[str, dict[int, Measured]] = {name: {} for name in (START, *ARMS)}
-        for seed, name in product(range(self.setting.seeds), found):
-            found[name][seed] = self.measured(start, name, seed)
+        for seed in range(self.setting.seeds):
+            start = JudgeRewardModel.load(self.start(seed))
+            for name in found:
+                found[name][seed] = self.measured(start, name, seed)
         return found
+
+    def start(self, seed: int) -> Path:
+        """The folder of a starting judge."""
+        biased = Quickstart(self.work / "judges" / str(seed), seed, self.setting.sizes)
+        return biased.biased_judge(self._announce, resume=True)
 
     def measured(self, start: JudgeRewardModel, name: str, seed: int) -> Measured:
         folder = self.work / name.replace(": ", " ").replace(" ", "-") / str(seed)
@@ -164,36 +175,47 @@ def placed(task: JudgmentTask, generator: random.Random, labelled: bool) -> str:
     return json.dumps(line)
 
 
-def pooled(measured: Mapping[int, Measured]) -> dict[int, Metrics]:
-    """By step, over all seeds."""
-    steps = next(iter(measured.values()))
-    return {step: measure([one for seed in measured.values() for one in seed[step]])
-            for step in steps}  # fmt: skip
-
-
 def table(found: Mapping[str, Mapping[int, Measured]]) -> Iterator[Row]:
-    """All seeds together at every step, and each by itself at the last."""
+    """All starts together at every step, and each by itself at the last."""
     for name, seeds in found.items():
-        for step, metrics in pooled(seeds).items():
-            yield row(name, step, "all", metrics)
+        steps = next(iter(seeds.values()))
+        for step in steps:
+            yield row(name, step, "all", seeds)
         for seed, measured in seeds.items():
-            step = max(measured)
-            yield row(name, step, str(seed), measure(measured[step]))
+            yield row(name, max(steps), str(seed), {seed: measured})
 
 
-def row(name: str, step: int, seed: str, metrics: Metrics) -> Row:
+def row(name: str, step: int, seed: str, measured: Mapping[int, Measured]) -> Row:
     """Each rate, and its 95% interval."""
+    metrics = pooled(measured, step)
     made: dict[str, Any] = {"arm": name, "step": step, "seed": seed, "pairs": metrics.n}
     for column, key in RATES.items():
-        if rate := metrics.rate(key):
-            made |= {column: rate.value, f"{column}, 95%": f"{rate.low:.3f} to {rate.high:.3f}"}
+        if found := rate(measured, step, key):
+            made |= {column: found.value, f"{column}, 95%": f"{found.low:.3f} to {found.high:.3f}"}
     return made | {"invalid": metrics.invalid_rate}
 
 
+def pooled(measured: Mapping[int, Measured], step: int) -> Metrics:
+    return measure([one for seed in measured.values() for one in seed[step]])
+
+
+def rate(measured: Mapping[int, Measured], step: int, key: str) -> Rate | None:
+    """Over all starts, with the interval of their mean, or of all their pairs where it is wider.
+
+    Pairs judged by one judge are alike, so that those of several are not independent of each other.
+    """
+    over_pairs, each = pooled(measured, step).rate(key), by_seed(measured, step, key)
+    if over_pairs is None or len(each) < 2:
+        return over_pairs
+    value, half = over_pairs.value, half_width(each)
+    low, high = min(over_pairs.low, value - half), max(over_pairs.high, value + half)
+    return Rate(value=value, low=max(low, 0.0), high=min(high, 1.0))
+
+
 def climbs(found: Mapping[str, Mapping[int, Measured]], steps: Sequence[int]) -> dict[str, str]:
-    """What each rung of the ladder adds to the one below it, seed by seed."""
+    """What each arm adds to the one it is compared with, start by start."""
     said = {}
-    for (lower, higher), column, step in product(pairwise(LADDER), ("consistent", "flips"), steps):
+    for (lower, higher), column, step in product(COMPARED, ("consistent", "flips"), steps):
         below, above = (by_seed(found[name], step, RATES[column]) for name in (lower, higher))
         said[f"{column}, {higher} less {lower}, step {step}"] = spread(
             [b - a for a, b in zip(below, above, strict=True)]
@@ -206,17 +228,6 @@ def by_seed(measured: Mapping[int, Measured], step: int, key: str) -> list[float
     return [rate.value for rate in rates if rate]
 
 
-def spread(values: Sequence[float]) -> str:
-    """The mean, its 95% interval by Student's t, and the values."""
-    each = ", ".join(f"{value:+.3f}" for value in values)
-    if len(values) < 2:
-        return each
-    from scipy.stats import t
-
-    mean, half = fmean(values), t.ppf(0.975, len(values) - 1) * stdev(values) / len(values) ** 0.5
-    return f"{mean:+.3f}, 95% {mean - half:+.3f} to {mean + half:+.3f} ({each})"
-
-
 def draw(found: Mapping[str, Mapping[int, Measured]], path: Path) -> None:
     """Right in both orders and flips, by step; needs matplotlib."""
     try:
@@ -224,19 +235,19 @@ def draw(found: Mapping[str, Mapping[int, Measured]], path: Path) -> None:
     except ImportError:
         return
     figure = Figure(figsize=(10, 4), layout="constrained")
-    start = pooled(found[START])
-    curves = {name: start | pooled(found[name]) for name in ARMS}
     for axes, column in zip(figure.subplots(1, 2), ("consistent", "flips"), strict=True):
-        series = {name: curve(by_step, RATES[column]) for name, by_step in curves.items()}
+        start = curve(found[START], RATES[column])
+        series = {name: start + curve(found[name], RATES[column]) for name in ARMS}
         Curves(title=column, x="step", y=column, series=series).draw(axes)
         axes.set_ylim(0, 1)
     figure.legend(*axes.get_legend_handles_labels(), loc="outside upper center", ncols=4)
     figure.savefig(path, metadata={"Date": None})
 
 
-def curve(by_step: Mapping[int, Metrics], key: str) -> list[tuple[float, float | Rate]]:
-    """A rate, where it is known."""
-    return [(step, rate) for step, one in by_step.items() if (rate := one.rate(key))]
+def curve(measured: Mapping[int, Measured], key: str) -> list[tuple[float, float | Rate]]:
+    """A rate by step, where it is known."""
+    steps = next(iter(measured.values()))
+    return [(step, found) for step in steps if (found := rate(measured, step, key))]
 
 
 def main() -> None:
@@ -249,14 +260,17 @@ def main() -> None:
     quiet_libraries()
     work = chosen.work / ("quick" if chosen.quick else "full")
     with progress_bars() as announce:
-        found = Ladder(work, setting, announce).run()
+        ladder = Ladder(work, setting, announce)
+        found = ladder.run()
     record(
         "consistency", "What makes a judge consistent", list(table(found)), chosen.out,
         **climbs(found, setting.measured),
         rollouts=f"{8 * setting.prompts} in each step of each arm, in groups of 8",
         learning_rate=LEARNING_RATE,
-        seeds="data, rollouts and held-out pairs are each seed's own; the starting judge is one",
-        intervals="of a rate: Wilson's, over pairs; of a difference: Student's t, over seeds",
+        seeds="the starting judge, data, rollouts and held-out pairs are each seed's own",
+        starts=", ".join(f"{seed}: {hash_of(ladder.start(seed))}" for seed in found[START]),
+        intervals="Student's t over starts; of a rate Wilson's over pairs where that is wider, and"
+        " where there is one start",
     )  # fmt: skip
     draw(found, chosen.out / "consistency.svg")
 

@@ -15,6 +15,7 @@ from typing import Any
 
 import pytest
 from hypothesis import settings
+from learnt import START
 from lines import LONGEST
 
 os.environ.pop("COLUMNS", None)  # pytest's readline tells xdist's processes that they are 80 wide
@@ -38,6 +39,18 @@ def pytest_xdist_make_scheduler(config: pytest.Config, log: Any) -> Any:
 
 def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:
     items.sort(key=lambda item: item.path.stem not in LONGEST)
+
+
+def pytest_terminal_summary(terminalreporter: Any) -> None:
+    """What tests of learning measured, of those that passed too: `record_property("figures", ...)`.
+
+    A property comes from xdist's processes as well; what they print does not.
+    """
+    for outcome in ("passed", "failed"):
+        for report in terminalreporter.stats.get(outcome, []):
+            for name, value in getattr(report, "user_properties", []):
+                if name == "figures":
+                    terminalreporter.write_line(f"{report.nodeid.rpartition('::')[2]}: {value}")
 
 
 @pytest.fixture(scope="session")
@@ -90,7 +103,7 @@ def quickstart_home(tmp_path_factory: pytest.TempPathFactory) -> Path:
     """A folder with a finished runs/quickstart: the real one, some minutes of two cores."""
     home = tmp_path_factory.mktemp("home")
     j1 = str(Path(sys.executable).with_name("j1"))
-    command = [j1, "quickstart", "--out", "runs/quickstart"]
+    command = [j1, "quickstart", "--out", "runs/quickstart", "--seed", str(START)]
     done = subprocess.run(
         command, cwd=home, capture_output=True, text=True, timeout=3000, check=False
     )

@@ -95,13 +95,26 @@ def test_rates_are_of_each_seed_and_of_all(consistency: Any) -> None:
     assert 0 < low < 0.5 < high < 1
 
 
+def test_an_interval_is_that_of_starts_unless_that_of_pairs_is_wider(consistency: Any) -> None:
+    apart = {0: {5: [RIGHT] * 50}, 1: {5: [RIGHT] * 10 + [FIRST] * 40}, 2: {5: [RIGHT] * 30}}
+    key = "position_consistent_accuracy"
+    found, alone = consistency.rate(apart, 5, key), consistency.rate({1: apart[1]}, 5, key)
+    assert (found.low, found.high) == (0.0, 1.0) and 0.1 < alone.low < 0.2 < alone.high < 0.4
+    alike = {seed: {5: [RIGHT] * 9 + [FIRST]} for seed in range(3)}
+    found = consistency.rate(alike, 5, key)
+    assert found.low < 0.9 < found.high
+
+
 def test_a_rung_is_compared_with_the_one_below_it(consistency: Any) -> None:
     every = {"single order": FIRST, "both orders": RIGHT, "consistency reward": RIGHT}
+    every |= {consistency.CONTROL: FIRST}
     found = {name: {seed: {5: [one]} for seed in range(3)} for name, one in every.items()}
     said = consistency.climbs(found, [5])
     assert said["flips, both orders less single order, step 5"].startswith("-1.000")
     assert said["consistent, both orders less single order, step 5"].startswith("+1.000")
     assert said["flips, consistency reward less both orders, step 5"].startswith("+0.000")
+    above_control = f"consistent, both orders less {consistency.CONTROL}, step 5"
+    assert said[above_control].startswith("+1.000")
 
 
 def test_a_spread_is_students(consistency: Any) -> None:
@@ -143,7 +156,7 @@ def test_it_runs_and_does_nothing_twice(consistency: Any, quick: Path) -> None:
 
 def test_each_step_is_judged_with_its_own_weights(consistency: Any, quick: Path) -> None:
     work = quick / "work" / "quick"
-    start = JudgeRewardModel.load(work / "judge" / "stages" / "warm_start" / "judge")
+    start = JudgeRewardModel.load(work / "judges" / "0" / "stages" / "warm_start" / "judge")
     start.judge([TASK])  # its weights are loaded now
     ladder = consistency.Ladder(work, consistency.QUICK, lambda title: lambda done, total: None)
     folder = work / "both-orders" / "0"

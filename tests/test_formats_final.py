@@ -168,9 +168,10 @@ def attack(form: JudgmentFormat, check: Check, cases: int, seed: int) -> Counter
 
 
 READINGS = [*readings(lenient=False), *readings(lenient=True)]
+IDS = [repr(form)[:60] for form, _ in READINGS]
 
 
-@pytest.mark.parametrize(("form", "check"), READINGS, ids=lambda value: repr(value)[:60])
+@pytest.mark.parametrize(("form", "check"), READINGS, ids=IDS)
 def test_what_was_not_finally_given_is_never_read(form: JudgmentFormat, check: Check) -> None:
     counts = attack(form, check, cases=400, seed=1)
     assert counts["ok"] > 40, "the attacks leave too little to read for this to say anything"
@@ -178,6 +179,6 @@ def test_what_was_not_finally_given_is_never_read(form: JudgmentFormat, check: C
 
 
 @pytest.mark.slow
-@pytest.mark.parametrize(("form", "check"), READINGS, ids=lambda value: repr(value)[:60])
+@pytest.mark.parametrize(("form", "check"), READINGS, ids=IDS)
 def test_nor_in_three_hundred_thousand_cases(form: JudgmentFormat, check: Check) -> None:
     attack(form, check, cases=300_000 // len(READINGS) + 1, seed=2)

@@ -12,12 +12,15 @@ from pathlib import Path
 from typing import Any
 
 import pytest
+from j1sdk_quickstart import policy
 from j1sdk_quickstart.quickstart import Quickstart, Sizes
 from j1sdk_quickstart.sums import draw
 from j1sdk_quickstart.tasks import Arithmetic
+from learnt import ALPHA, START, right_in, right_in_both, sign_test
 from transformers import AutoModelForCausalLM, AutoTokenizer
 
-from j1sdk import ConfigError, JudgeRewardModel
+from j1sdk import ConfigError, JudgeRewardModel, Sampling
+from j1sdk.types import JudgeResult
 
 RATES = (
     "accuracy",
@@ -40,34 +43,60 @@ def out(quickstart_home: Path) -> Path:
     return quickstart_home / "runs" / "quickstart"
 
 
-def test_the_judge_starts_with_position_bias(metrics: dict[str, Any]) -> None:
-    before = metrics["judge"]["before"]
-    assert before["position_consistent_accuracy"] <= 0.30
-    assert before["verdict_flip_rate"] >= 0.60
+@pytest.fixture(scope="session")
+def judged(out: Path) -> dict[str, list[JudgeResult]]:
+    """What the judge says before and after its training, at temperature 1, of the same sums.
+
+    A greedy verdict is a threshold: how close the biased judge is to it is a matter of luck.
+    """
+    folders = {"before": out / "stages" / "warm_start" / "judge", "after": out / "judge"}
+    tasks = Arithmetic(seed=100 + START, limit=200).load()
+    sampling = Sampling(temperature=1.0, max_new_tokens=48, seed=1)
+    return {
+        name: JudgeRewardModel.load(folder, sampling=sampling).judge(tasks)
+        for name, folder in folders.items()
+    }
 
 
-def test_training_makes_it_consistent_on_pairs_it_never_saw(metrics: dict[str, Any]) -> None:
-    after = metrics["judge"]["after"]
-    assert after["n"] >= 300
-    assert after["position_consistent_accuracy"] >= 0.80
-    assert after["verdict_flip_rate"] <= 0.12
+def test_the_judge_starts_with_position_bias(judged: dict[str, list[JudgeResult]]) -> None:
+    """It is right about more pairs whose right response comes first than about turned ones."""
+    first, second = (right_in(judged["before"], order) for order in ("0,1", "1,0"))
+    assert sign_test(first, second).p < ALPHA
 
 
-def test_the_trained_judge_improves_the_policy_beyond_both_controls(
-    metrics: dict[str, Any],
+def test_training_makes_it_consistent_on_pairs_it_never_saw(
+    metrics: dict[str, Any], judged: dict[str, list[JudgeResult]], record_property: Any
 ) -> None:
-    policy = {name: found["exact_match"] for name, found in metrics["policy"].items()}
-    gain = policy["after"] - policy["before"]
-    assert gain >= 0.15
-    for control in ("control_untrained_judge", "control_random"):
-        assert gain >= 2 * (policy[control] - policy["before"])
+    before, after = metrics["judge"]["before"], metrics["judge"]["after"]
+    found = sign_test(right_in_both(judged["after"]), right_in_both(judged["before"]))
+    rates = [f"{one['position_consistent_accuracy']:.3f}" for one in (before, after)]
+    told = f"start {START}, consistent {' -> '.join(rates)} greedily; at T = 1 {found}"
+    record_property("figures", told)
+    assert after["n"] >= 300
+    assert found.p < ALPHA
+
+
+@pytest.mark.parametrize("control", ["policy_warm_start", "untrained_judge", "random"])
+def test_the_trained_judge_improves_the_policy_beyond_both_controls(
+    control: str, out: Path, metrics: dict[str, Any], record_property: Any
+) -> None:
+    asked = policy.sums(400, START + 5, held_out=True)
+
+    def right(arm: str) -> list[bool]:
+        written = policy.answers(out / "stages" / arm, asked, 0.0, START)
+        return [text.strip() == one.answer for text, one in zip(written, asked, strict=True)]
+
+    found = sign_test(right("trained_judge"), right(control))
+    exact = {name: one["exact_match"] for name, one in metrics["policy"].items()}
+    record_property("figures", f"start {START}, exact match {exact}; to {control} {found}")
+    assert found.p < ALPHA
 
 
 def test_metrics_say_how_they_were_made(metrics: dict[str, Any]) -> None:
     for name in ("before", "after"):
         assert set(RATES) | {"n"} <= set(metrics["judge"][name])
     assert set(metrics["seconds"]) == {name for name, _ in Quickstart.stages}
-    assert metrics["seed"] == 0
+    assert metrics["seed"] == START
     assert {"python", "torch", "transformers", "trl", "j1sdk"} <= set(metrics["versions"])
 
 
@@ -79,9 +108,10 @@ def test_plain_transformers_opens_the_judge(out: Path) -> None:
 
 
 def test_the_saved_judge_judges_as_it_was_measured(out: Path, metrics: dict[str, Any]) -> None:
-    tasks = Arithmetic(seed=100, limit=40).load()
+    tasks = Arithmetic(seed=100 + START, limit=40).load()
     results = JudgeRewardModel.load(out / "judge").judge(tasks)
-    assert sum(result.preferred == 0 for result in results) >= 28
+    right = sum(result.preferred == 0 for result in results)
+    assert right / 40 > metrics["judge"]["after"]["position_consistent_accuracy"] - 0.2
 
 
 def test_the_judge_was_never_shown_the_sums_it_is_measured_on() -> None:
@@ -117,7 +147,7 @@ def test_the_report_is_one_file_with_numbers_curves_and_transcripts(
     assert "[[A]]" in page.text and "right" in page.text
 
 
-def test_eval_measures_the_judge_on_fresh_pairs(out: Path) -> None:
+def test_eval_measures_the_judge_on_fresh_pairs(out: Path, metrics: dict[str, Any]) -> None:
     done = subprocess.run(
         [str(Path(sys.executable).with_name("j1")), "eval", str(out / "judge"), "--source",
          "arithmetic", "--seed", "123", "--limit", "300", "--json"],
@@ -125,7 +155,8 @@ def test_eval_measures_the_judge_on_fresh_pairs(out: Path) -> None:
     )  # fmt: skip
     found = json.loads(done.stdout)
     assert found["n"] == 300
-    assert found["position_consistent_accuracy"] >= 0.75
+    known = metrics["judge"]["after"]["position_consistent_accuracy"]
+    assert found["position_consistent_accuracy"] == pytest.approx(known, abs=0.2)
     assert set(RATES) <= set(found)
 
 

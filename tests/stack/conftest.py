@@ -6,23 +6,13 @@ import os
 from pathlib import Path
 
 import pytest
+from openrlhf_runs import VLLM_ON_CPU
 
 from j1sdk import Transformers
 
-SURROUNDINGS = {
-    "HF_HUB_OFFLINE": "1",
-    "OMP_NUM_THREADS": "1",
-    "TOKENIZERS_PARALLELISM": "false",
-    "VLLM_CPU_KVCACHE_SPACE": "1",
-    "VLLM_CPU_OMP_THREADS_BIND": "nobind",
-    "VLLM_LOGGING_LEVEL": "WARNING",
-    "VLLM_NO_USAGE_STATS": "1",
-}
-"""Read when vLLM is imported, here and in its processes."""
-
 
 def pytest_collection_finish() -> None:
-    for name, value in SURROUNDINGS.items():
+    for name, value in VLLM_ON_CPU.items():
         os.environ.setdefault(name, value)
 
 

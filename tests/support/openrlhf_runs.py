@@ -28,8 +28,20 @@ SURROUNDINGS = {
     "HF_DATASETS_OFFLINE": "1",
     "RAY_USAGE_STATS_ENABLED": "0",
     "RAY_memory_monitor_refresh_ms": "0",
+    "RAY_enable_worker_prestart": "0",  # eight idle processes, and the seconds they take to start
+    "RAY_prestart_worker_first_driver": "0",
 }
-"""Beside those of tests/stack/conftest.py."""
+"""Beside `VLLM_ON_CPU`."""
+VLLM_ON_CPU = {
+    "HF_HUB_OFFLINE": "1",
+    "OMP_NUM_THREADS": "1",
+    "TOKENIZERS_PARALLELISM": "false",
+    "VLLM_CPU_KVCACHE_SPACE": "1",
+    "VLLM_CPU_OMP_THREADS_BIND": "nobind",
+    "VLLM_LOGGING_LEVEL": "WARNING",
+    "VLLM_NO_USAGE_STATS": "1",
+}
+"""Read when vLLM is imported, here and in its processes."""
 MARK = "RAY_TMPDIR"
 """Set apart for each run, and so a mark on all of its processes; short, as sockets want it."""
 

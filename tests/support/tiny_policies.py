@@ -10,6 +10,7 @@ import torch
 from j1sdk_quickstart.models import make_model, make_tokenizer
 from j1sdk_quickstart.pretraining import Lesson, batch, make_optimizers, train_step
 from j1sdk_quickstart.sums import Sum, draw, mistake
+from learnt import START
 from transformers import AutoModelForCausalLM, AutoTokenizer, PreTrainedTokenizerFast
 
 from j1sdk import JudgmentTask, Message, PairwiseVerdict, Pointwise
@@ -61,9 +62,9 @@ def teach(
     lesson: Teach, directory: Path, steps: int, size: int, dtype: torch.dtype = torch.float32
 ) -> Path:
     """Save a model that has had lessons of one kind, `size` in a step."""
-    generator = random.Random(0)
+    generator = random.Random(START)
     tokenizer = make_tokenizer([POINTWISE, PAIRWISE])
-    model = make_model(tokenizer, seed=0, hidden=128, layers=2)
+    model = make_model(tokenizer, seed=START, hidden=128, layers=2)
     optimizers = make_optimizers(model)
     for step in range(steps):
         lessons = [ended(lesson(generator), tokenizer) for _ in range(size)]
@@ -79,9 +80,18 @@ def ended(lesson: Lesson, tokenizer: PreTrainedTokenizerFast) -> Lesson:
     return lesson._replace(learnt=lesson.learnt + str(tokenizer.eos_token))
 
 
+def drawn_right(policy: Path, asked: Sequence[Sum]) -> list[bool]:
+    """Of each sum, whether an answer drawn at temperature 1 is right.
+
+    All policies draw with the same numbers, so that of two only a difference makes one right alone.
+    """
+    generator = random.Random(START)
+    return [generator.random() < chance for chance in chances(policy, asked)]
+
+
 @torch.inference_mode()
-def exact_match(policy: Path, asked: Sequence[Sum]) -> float:
-    """The chance that an answer drawn from the policy is right: without noise, its exact match."""
+def chances(policy: Path, asked: Sequence[Sum]) -> list[float]:
+    """Of each sum, the chance that an answer drawn from the policy is right."""
     tokenizer = AutoTokenizer.from_pretrained(policy)
     model = AutoModelForCausalLM.from_pretrained(policy, dtype=torch.float32)
     lessons = [ended(answer_to(one, one.answer), tokenizer) for one in asked]
@@ -89,4 +99,5 @@ def exact_match(policy: Path, asked: Sequence[Sum]) -> float:
     known = labels[:, 1:] != -100
     chances = model(input_ids=ids).logits[:, :-1].log_softmax(-1)
     of_labels = chances.gather(-1, ids[:, 1:, None])[..., 0]
-    return float((of_labels * known).sum(1).exp().mean())
+    right: list[float] = (of_labels * known).sum(1).exp().tolist()
+    return right

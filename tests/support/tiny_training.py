@@ -9,6 +9,7 @@ from typing import Any
 
 import torch
 from j1sdk_quickstart.models import make_model, make_tokenizer
+from learnt import START
 from transformers import AutoModelForCausalLM, AutoTokenizer
 
 from j1sdk.engines.transformers import Transformers
@@ -28,7 +29,7 @@ A, B = FORMAT.write((1.0, 0.0)), FORMAT.write((0.0, 1.0))
 def untrained(folder: Path) -> Path:
     """Random weights, and a tokenizer to which each format's instructions are one token."""
     tokenizer = make_tokenizer([FORMAT, Pointwise()])
-    make_model(tokenizer, seed=0, hidden=32, layers=1).save_pretrained(folder)
+    make_model(tokenizer, seed=START, hidden=32, layers=1).save_pretrained(folder)
     tokenizer.save_pretrained(folder)
     return folder
 
