@@ -145,17 +145,25 @@ class Ladder:
         steps = max(setting.measured)
         write_pairs(folder / "pairs.jsonl", pairs * steps, seed, arm.labelled)
         train = Grpo(
-            steps=steps, tasks_per_step=pairs, rewards=(arm.reward,), learning_rate=LEARNING_RATE,
-            save_steps=setting.every, logging_steps=setting.every, report_to=(),
+            steps=steps,
+            tasks_per_step=pairs,
+            rewards=(arm.reward,),
+            learning_rate=LEARNING_RATE,
+            save_steps=setting.every,
+            logging_steps=setting.every,
+            report_to=(),
             options={
-                "lr_scheduler_type": "constant_with_warmup", "warmup_steps": 5,
+                "lr_scheduler_type": "constant_with_warmup",
+                "warmup_steps": 5,
                 "save_total_limit": None,
             },
-        )  # fmt: skip
+        )
         return Run(
             judge=start.replace(orders=arm.orders),
-            data=JsonLines(path=folder / "pairs.jsonl"), train=train, seed=seed,
-        )  # fmt: skip
+            data=JsonLines(path=folder / "pairs.jsonl"),
+            train=train,
+            seed=seed,
+        )
 
 
 def write_pairs(path: Path, count: int, seed: int, labelled: bool) -> None:
@@ -263,7 +271,10 @@ def main() -> None:
         ladder = Ladder(work, setting, announce)
         found = ladder.run()
     record(
-        "consistency", "What makes a judge consistent", list(table(found)), chosen.out,
+        "consistency",
+        "What makes a judge consistent",
+        list(table(found)),
+        chosen.out,
         **climbs(found, setting.measured),
         rollouts=f"{8 * setting.prompts} in each step of each arm, in groups of 8",
         learning_rate=LEARNING_RATE,
@@ -271,7 +282,7 @@ def main() -> None:
         starts=", ".join(f"{seed}: {hash_of(ladder.start(seed))}" for seed in found[START]),
         intervals="Student's t over starts; of a rate Wilson's over pairs where that is wider, and"
         " where there is one start",
-    )  # fmt: skip
+    )
     draw(found, chosen.out / "consistency.svg")
 
 

@@ -76,9 +76,12 @@ def main() -> None:
     with ProcessPoolExecutor() as pool:
         rows = list(pool.map(partial(coverage, datasets=datasets), LAYOUTS))
     record(
-        "coverage", "How often a 95% interval holds the true score", rows, given.out,
+        "coverage",
+        "How often a 95% interval holds the true score",
+        rows,
+        given.out,
         **{"data sets each": datasets, "standard error": f"{(0.95 * 0.05 / datasets) ** 0.5:.4f}"},
-    )  # fmt: skip
+    )
 
 
 if __name__ == "__main__":

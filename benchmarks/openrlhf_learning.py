@@ -189,10 +189,12 @@ def row(trial: Trial, step: int, measured: Measured) -> Row:
     """At T = 1, the mean of what was drawn."""
     made: dict[str, Any] = {
         "start": f"{trial.start}, pilot" if trial.pilot else str(trial.start),
-        "schedule": trial.recipe.schedule, "rollouts": trial.recipe.rollouts,
-        "learning rate": f"{trial.recipe.learning_rate:g}", "by": trial.by if step else "-",
+        "schedule": trial.recipe.schedule,
+        "rollouts": trial.recipe.rollouts,
+        "learning rate": f"{trial.recipe.learning_rate:g}",
+        "by": trial.by if step else "-",
         "step": step,
-    }  # fmt: skip
+    }
     for name, draws in measured.items():
         for column in RATES:
             made[f"{column}, {name}"] = rate(draws, column)
@@ -218,10 +220,12 @@ def gains(found: Mapping[Trial, Trained], setting: Setting) -> dict[str, str]:
 def rejections(found: Mapping[Trial, Trained], setting: Setting) -> str:
     """What the test in `tests/stack` does with one start, on each of these and on a new one."""
     tests = [
-        sign_test(found[labels][setting.recipe.steps][SAMPLED][0].consistent,
-                  found[tosses][setting.recipe.steps][SAMPLED][0].consistent)
+        sign_test(
+            found[labels][setting.recipe.steps][SAMPLED][0].consistent,
+            found[tosses][setting.recipe.steps][SAMPLED][0].consistent,
+        )
         for labels, tosses in setting.paired
-    ]  # fmt: skip
+    ]
     each = "; ".join(map(str, tests))
     if len(tests) < 2:
         return each
@@ -300,8 +304,13 @@ def draw(found: Mapping[Trial, Trained], setting: Setting, path: Path) -> None:
                 trained = found[trial]
                 values = [rate(measured[name], "consistent") for measured in trained.values()]
                 first = trial.start == setting.starts[0]
-                axes.plot(list(trained), values, "o-", color=colour,
-                          label=f"by {trial.by}" if first else None)  # fmt: skip
+                axes.plot(
+                    list(trained),
+                    values,
+                    "o-",
+                    color=colour,
+                    label=f"by {trial.by}" if first else None,
+                )
         axes.set(title=name, xlabel="step", ylabel="consistent and right", ylim=(0, 1))
     figure.legend(*axes.get_legend_handles_labels(), loc="outside upper center", ncols=2)
     figure.savefig(path, metadata={"Date": None})
@@ -317,13 +326,18 @@ def main() -> None:
     os.environ.update({name: os.environ.get(name, value) for name, value in VLLM_ON_CPU.items()})
     found = Learning(chosen.work / ("quick" if chosen.quick else "full"), setting).run()
     record(
-        "openrlhf_learning", "A judge learns in OpenRLHF, from several starts", list(table(found)),
-        chosen.out, **gains(found, setting), sign_test=rejections(found, setting),
-        recipe=told(setting.recipe), chosen=CHOSEN,
+        "openrlhf_learning",
+        "A judge learns in OpenRLHF, from several starts",
+        list(table(found)),
+        chosen.out,
+        **gains(found, setting),
+        sign_test=rejections(found, setting),
+        recipe=told(setting.recipe),
+        chosen=CHOSEN,
         measured=f"{setting.pairs} pairs that no training shows; at T = 1, the mean of two draws",
         intervals="Student's t over starts",
         starts="; ".join(described(start) for start in (*setting.pilots, *setting.starts)),
-    )  # fmt: skip
+    )
     draw(found, setting, chosen.out / "openrlhf_learning.svg")
 
 

@@ -109,10 +109,18 @@ def main() -> int:
         run(engine.close())
     ratio = rows[-1]["ratio"]
     record(
-        "overhead", "j1sdk's overhead over vLLM", rows, arguments.out,
-        judgments=2 * len(tasks), new_tokens=new, rounds=rounds, seed=SEED, ratio=round(ratio, 4),
-        goal=GOAL, vllm=vllm_version(),
-    )  # fmt: skip
+        "overhead",
+        "j1sdk's overhead over vLLM",
+        rows,
+        arguments.out,
+        judgments=2 * len(tasks),
+        new_tokens=new,
+        rounds=rounds,
+        seed=SEED,
+        ratio=round(ratio, 4),
+        goal=GOAL,
+        vllm=vllm_version(),
+    )
     print(f"ratio {ratio:.3f}, goal {GOAL}")
     return 0 if ratio <= GOAL else 1
 

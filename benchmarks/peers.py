@@ -160,10 +160,17 @@ def main() -> int:
         rounds = 1 if arguments.quick else arguments.rounds
         rows += compare(arms, given, latency, malformed, rounds)
     record(
-        "peers", "j1sdk against its peers", rows, arguments.out, pairs=len(tasks),
-        concurrency=CONCURRENCY, first_try_500=FIRST_TRY_500, seed=SEED,
-        peers=", ".join(PACKAGES), goals=f"wall {WALL_GOAL} x floor, CPU {CPU_GOAL} ms",
-    )  # fmt: skip
+        "peers",
+        "j1sdk against its peers",
+        rows,
+        arguments.out,
+        pairs=len(tasks),
+        concurrency=CONCURRENCY,
+        first_try_500=FIRST_TRY_500,
+        seed=SEED,
+        peers=", ".join(PACKAGES),
+        goals=f"wall {WALL_GOAL} x floor, CPU {CPU_GOAL} ms",
+    )
     return 0 if all(map(good, rows)) else 1
 
 

@@ -102,9 +102,15 @@ def main() -> int:
         *growth(markers, generator, sizes),
     ]
     record(
-        "quoting", "What quoting costs", rows, arguments.out, markers=len(markers),
-        presentations=presentations, seed=SEED, goal=GOAL,
-    )  # fmt: skip
+        "quoting",
+        "What quoting costs",
+        rows,
+        arguments.out,
+        markers=len(markers),
+        presentations=presentations,
+        seed=SEED,
+        goal=GOAL,
+    )
     print(f"{spent:.3f} CPU seconds, goal {GOAL}")
     return 0 if spent <= GOAL else 1
 

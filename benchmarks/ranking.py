@@ -203,10 +203,11 @@ def draw(rows: Sequence[Row], path: Path) -> None:
     for count, panel in zip(counts, panels[0], strict=True):
         for name in dict.fromkeys(row["ranking"] for row in rows):
             mine = [
-                row for row in rows
+                row
+                for row in rows
                 if (row["n"], row["slope"], row["bias"]) == (count, SLOPES[0], BIASES[0])
                 and row["ranking"] == name
-            ]  # fmt: skip
+            ]
             mine.sort(key=lambda row: int(row["judgments"]))
             spent, taus = [row["judgments"] for row in mine], [row["tau"] for row in mine]
             errors = [2 * row["± tau"] for row in mine]

@@ -74,9 +74,12 @@ def small_judge(directory: Path, texts: Iterable[str], **options: Any) -> VLLM:
     _model(len(tokenizer), tokenizer.eos_token_id).save_pretrained(directory)
     tokenizer.save_pretrained(directory)
     return VLLM(
-        model=str(directory), dtype="bfloat16", enforce_eager=True, gpu_memory_utilization=0.2,
+        model=str(directory),
+        dtype="bfloat16",
+        enforce_eager=True,
+        gpu_memory_utilization=0.2,
         options=options,
-    )  # fmt: skip
+    )
 
 
 def _tokenizer(texts: Iterable[str]) -> Any:
@@ -89,14 +92,19 @@ def _tokenizer(texts: Iterable[str]) -> Any:
     bare.decoder = decoders.ByteLevel()
     alphabet = pre_tokenizers.ByteLevel.alphabet()
     trainer = trainers.BpeTrainer(
-        vocab_size=VOCABULARY, special_tokens=special, initial_alphabet=alphabet,
+        vocab_size=VOCABULARY,
+        special_tokens=special,
+        initial_alphabet=alphabet,
         show_progress=False,
-    )  # fmt: skip
+    )
     bare.train_from_iterator(texts, trainer)
     return PreTrainedTokenizerFast(
-        tokenizer_object=bare, eos_token="<|im_end|>", pad_token="<|endoftext|>",
-        additional_special_tokens=["<|im_start|>"], chat_template=CHATML,
-    )  # fmt: skip
+        tokenizer_object=bare,
+        eos_token="<|im_end|>",
+        pad_token="<|endoftext|>",
+        additional_special_tokens=["<|im_start|>"],
+        chat_template=CHATML,
+    )
 
 
 def _model(vocabulary: int, end: int) -> Any:
@@ -105,10 +113,18 @@ def _model(vocabulary: int, end: int) -> Any:
 
     torch.manual_seed(SEED)
     config = Qwen3Config(
-        vocab_size=vocabulary, hidden_size=128, intermediate_size=256, num_hidden_layers=4,
-        num_attention_heads=4, num_key_value_heads=2, head_dim=32, eos_token_id=end,
-        max_position_embeddings=CONTEXT, tie_word_embeddings=True, initializer_range=0.2,
-    )  # fmt: skip
+        vocab_size=vocabulary,
+        hidden_size=128,
+        intermediate_size=256,
+        num_hidden_layers=4,
+        num_attention_heads=4,
+        num_key_value_heads=2,
+        head_dim=32,
+        eos_token_id=end,
+        max_position_embeddings=CONTEXT,
+        tie_word_embeddings=True,
+        initializer_range=0.2,
+    )
     return Qwen3ForCausalLM(config).to(torch.bfloat16)
 
 

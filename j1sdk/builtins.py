@@ -158,8 +158,16 @@ def commands() -> dict[str, tuple[str, str]]:
 IN_PLUGINS: dict[str, dict[str, tuple[str, ...]]] = {
     "j1sdk-benchmarks": {
         "benchmarks": (
-            "eval-bias-bench", "followbench", "hhh-alignment", "judgebench", "llmbar",
-            "ppe-best-of-k", "ppe-correctness", "ppe-preference", "rewardbench", "rewardbench-2",
+            "eval-bias-bench",
+            "followbench",
+            "hhh-alignment",
+            "judgebench",
+            "llmbar",
+            "ppe-best-of-k",
+            "ppe-correctness",
+            "ppe-preference",
+            "rewardbench",
+            "rewardbench-2",
             "rm-bench",
         ),
     },
@@ -175,5 +183,5 @@ IN_PLUGINS: dict[str, dict[str, tuple[str, ...]]] = {
     },
     "j1sdk-quickstart": {"commands": ("quickstart",), "sources": ("arithmetic",)},
     "j1sdk-spct": {"formats": ("spct", "spct-single")},
-}  # fmt: skip
+}
 """What this project's other distributions offer: so an unknown name can say what to install."""

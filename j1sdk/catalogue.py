@@ -33,9 +33,18 @@ DISABLE = "J1SDK_DISABLE_PLUGINS"
 OURS = EntryPoint(name="builtins", value="j1sdk.builtins", group=GROUP)
 """Our own plugin, where the metadata of an installation does not name it (a bare checkout)."""
 KINDS = (
-    "formats", "engines", "rewards", "scalings", "rankings", "sources", "builders",
-    "benchmarks", "trainers", "adapters", "dialects",
-)  # fmt: skip
+    "formats",
+    "engines",
+    "rewards",
+    "scalings",
+    "rankings",
+    "sources",
+    "builders",
+    "benchmarks",
+    "trainers",
+    "adapters",
+    "dialects",
+)
 
 
 class PluginRecord(NamedTuple):

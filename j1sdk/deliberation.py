@@ -124,9 +124,12 @@ def _said(say: Conversation, written: Completion) -> Conversation:
 
 
 async def deliberate(
-    format: JudgmentFormat, engine: Engine, sampling: Sampling, shown: Presentation,
+    format: JudgmentFormat,
+    engine: Engine,
+    sampling: Sampling,
+    shown: Presentation,
     number: int = 0,
-) -> Judgment:  # fmt: skip
+) -> Judgment:
     """Sample `number` of a presentation's judgment: an engine's judgments are all made here."""
     deliberation, turns = await _begun(format, shown, engine.reserved), 0
     while (turn := deliberation.turn) is not None:

@@ -67,9 +67,11 @@ class Judged:
 
 
 def judge_to_folder(
-    judge: JudgeRewardModel, tasks: Iterable[JudgmentTask], out: Path,
+    judge: JudgeRewardModel,
+    tasks: Iterable[JudgmentTask],
+    out: Path,
     progress: Progress | None = None,
-) -> Metrics:  # fmt: skip
+) -> Metrics:
     """Judge the tasks, a line per judgment in `out`/judgments.jsonl; returns metrics.
 
     Goes on from what is there, and asks again where the engine failed. `tasks` are gone through

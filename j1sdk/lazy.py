@@ -42,9 +42,12 @@ def _homes(module: str) -> dict[str, str]:
     loader: Any = getattr(sys.modules[module], "__spec__").loader  # noqa: B009
     tree = ast.parse(loader.get_source(module))
     imports = [
-        line for node in tree.body if isinstance(node, ast.If)
-        if ast.unparse(node.test) == "TYPE_CHECKING" for line in node.body
-    ]  # fmt: skip
+        line
+        for node in tree.body
+        if isinstance(node, ast.If)
+        if ast.unparse(node.test) == "TYPE_CHECKING"
+        for line in node.body
+    ]
     return {name: home for line in imports for name, home in _imported(line)}
 
 

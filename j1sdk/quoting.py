@@ -105,10 +105,11 @@ def _beginnings(markers: frozenset[str]) -> re.Pattern[str]:
 def _first_letter(node: dict[str, Any]) -> str:
     """Through white space up to a letter; a space before it would leave " x" in "  x"."""
     return "|".join(
-        f"{re.escape(letter)}(?:{_first_letter(rest)})" if letter.isspace()
+        f"{re.escape(letter)}(?:{_first_letter(rest)})"
+        if letter.isspace()
         else f"{re.escape(letter)}(?={_rest(rest)})"
         for letter, rest in node.items()
-    )  # fmt: skip
+    )
 
 
 def _rest(node: dict[str, Any]) -> str:

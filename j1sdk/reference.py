@@ -147,10 +147,12 @@ def _values(annotations: list[Any]) -> Iterator[type[Value]]:
 def page(catalogue: Catalogue) -> str:
     """All of it as one page of Markdown."""
     lines = [
-        "# Reference", "",
+        "# Reference",
+        "",
         "Every kind, name and option, as `j1 describe` shows them. This page is written by"
-        " `j1 describe --page`.", "",
-    ]  # fmt: skip
+        " `j1 describe --page`.",
+        "",
+    ]
     for kind, named in entries(catalogue).items():
         lines += [f"## {kind.capitalize()}", ""]
         for entry in named.values():

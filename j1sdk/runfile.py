@@ -42,9 +42,13 @@ def read_tables(path: Path, settings: Sequence[str] = ()) -> dict[str, Any]:
 
 
 def validate(
-    kind: type[Described], described: Any, where: str, known: Finder | None = None,
-    folder: Path | None = None, trusted: bool = True,
-) -> Described:  # fmt: skip
+    kind: type[Described],
+    described: Any,
+    where: str,
+    known: Finder | None = None,
+    folder: Path | None = None,
+    trusted: bool = True,
+) -> Described:
     """What a mapping describes, with components found by name.
 
     Paths are relative to `folder`, if given; unless that is `trusted`, components that do more than

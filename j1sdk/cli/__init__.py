@@ -10,9 +10,12 @@ from j1sdk.catalogue import catalogue, sentence
 from j1sdk.errors import J1Error
 
 SETTINGS = click.option(
-    "--set", "settings", multiple=True, metavar="KEY=VALUE",
+    "--set",
+    "settings",
+    multiple=True,
+    metavar="KEY=VALUE",
     help="Change an option of the run file, such as train.learning_rate=1e-5; may be repeated.",
-)  # fmt: skip
+)
 
 
 class Group(click.Group):

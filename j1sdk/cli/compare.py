@@ -13,9 +13,11 @@ from j1sdk.errors import ConfigError
 @click.command()
 @click.argument("folders", nargs=-1, type=click.Path(path_type=Path), required=True)
 @click.option(
-    "--out", type=click.Path(path_type=Path, file_okay=False), required=True,
+    "--out",
+    type=click.Path(path_type=Path, file_okay=False),
+    required=True,
     help="Folder to write.",
-)  # fmt: skip
+)
 def compare(folders: tuple[Path, ...], out: Path) -> None:
     """Compare the runs in FOLDERS, which `j1 eval --benchmark ... --out` wrote.
 

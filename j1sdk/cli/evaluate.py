@@ -30,31 +30,44 @@ if TYPE_CHECKING:
 @click.argument("judge", type=click.Path(path_type=Path), required=False)
 @click.option("--benchmark", help="A public benchmark by name, such as rewardbench.")
 @click.option(
-    "--judgments", type=click.Path(path_type=Path),
+    "--judgments",
+    type=click.Path(path_type=Path),
     help="Score these recorded judgments (JSON lines) on --benchmark, instead of judging.",
-)  # fmt: skip
+)
 @click.option("--source", help="A source of tasks by name, such as arithmetic.")
 @click.option(
-    "--data", type=click.Path(path_type=Path),
+    "--data",
+    type=click.Path(path_type=Path),
     help="A JSON lines file of pairs; with --benchmark, its official records: a file or a folder.",
-)  # fmt: skip
+)
 @click.option(
-    "--set", "settings", multiple=True, metavar="KEY=VALUE",
+    "--set",
+    "settings",
+    multiple=True,
+    metavar="KEY=VALUE",
     help="An option of the benchmark, such as responses=claude of judgebench; or, with a dot, of"
     " the run file, such as judge.sampling.seed=1.",
-)  # fmt: skip
+)
 @click.option("--seed", type=int, help="The source's seed.")
 @click.option("--limit", type=click.IntRange(1), help="Judge only the first so many tasks.")
 @click.option(
-    "--out", type=click.Path(path_type=Path, file_okay=False),
+    "--out",
+    type=click.Path(path_type=Path, file_okay=False),
     help="Folder to write judgments to, and a benchmark's scores and report.",
-)  # fmt: skip
+)
 @click.option("--json", "as_json", is_flag=True, help="Print the metrics as JSON.")
 def evaluate(
-    judge: Path | None, benchmark: str | None, judgments: Path | None, source: str | None,
-    data: Path | None, settings: tuple[str, ...], seed: int | None, limit: int | None,
-    out: Path | None, as_json: bool,
-) -> None:  # fmt: skip
+    judge: Path | None,
+    benchmark: str | None,
+    judgments: Path | None,
+    source: str | None,
+    data: Path | None,
+    settings: tuple[str, ...],
+    seed: int | None,
+    limit: int | None,
+    out: Path | None,
+    as_json: bool,
+) -> None:
     """Measure JUDGE (a saved judge's folder, or a run file) on tasks with gold labels.
 
     With --benchmark, on a public benchmark: every scoring convention in use, with bootstrap
@@ -90,9 +103,14 @@ def evaluate(
 
 
 def measure_tasks(
-    judge: Path | None, source: str | None, data: Path | None, options: dict[str, Any],
-    as_json: bool, out: Path | None, changes: Sequence[str] = (),
-) -> None:  # fmt: skip
+    judge: Path | None,
+    source: str | None,
+    data: Path | None,
+    options: dict[str, Any],
+    as_json: bool,
+    out: Path | None,
+    changes: Sequence[str] = (),
+) -> None:
     """Judge tasks of one's own, into `out` if that is given, and print the metrics."""
     from j1sdk.judging import Tasks, judge_to_folder
     from j1sdk.run import open_run
@@ -123,9 +141,12 @@ def show_failures(measured: Metrics, out: Path) -> None:
 
 
 def evaluated_on(
-    benchmark: Benchmark, judge: Path | None, judgments: Path | None, out: Path | None,
+    benchmark: Benchmark,
+    judge: Path | None,
+    judgments: Path | None,
+    out: Path | None,
     changes: Sequence[str] = (),
-) -> Evaluated:  # fmt: skip
+) -> Evaluated:
     """What a judge, or its recorded judgments, come to; raises ConfigError for both or neither."""
     from j1sdk.evaluation.evaluations import evaluate_readings, evaluate_to_folder
     from j1sdk.judging import judge_benchmark

@@ -15,9 +15,11 @@ from j1sdk.cli.evaluate import show_failures, source_of
 @click.argument("run_file", type=click.Path(path_type=Path))
 @click.option("--data", type=click.Path(path_type=Path), help="A JSON lines file of tasks.")
 @click.option(
-    "--out", type=click.Path(path_type=Path, file_okay=False), required=True,
+    "--out",
+    type=click.Path(path_type=Path, file_okay=False),
+    required=True,
     help="Folder to write.",
-)  # fmt: skip
+)
 @click.option("--limit", type=click.IntRange(1), help="Judge only the first so many tasks.")
 @SETTINGS
 def judge(

@@ -18,9 +18,12 @@ if TYPE_CHECKING:
 
 RUN_FILE = click.argument("run_file", type=click.Path(path_type=Path))
 OUT = click.option(
-    "--out", type=click.Path(path_type=Path, file_okay=False), default=Path("runs/openrlhf"),
-    show_default=True, help="Folder for OpenRLHF's files and what it writes.",
-)  # fmt: skip
+    "--out",
+    type=click.Path(path_type=Path, file_okay=False),
+    default=Path("runs/openrlhf"),
+    show_default=True,
+    help="Folder for OpenRLHF's files and what it writes.",
+)
 
 
 @click.group(cls=Group)
@@ -64,9 +67,12 @@ def check(run_file: Path, out: Path) -> None:
 @openrlhf.command()
 @click.argument("judge", type=click.Path(path_type=Path))
 @click.option(
-    "--to", type=click.Path(path_type=Path, dir_okay=False), default=Path("reward_func.py"),
-    show_default=True, help="The file to write.",
-)  # fmt: skip
+    "--to",
+    type=click.Path(path_type=Path, dir_okay=False),
+    default=Path("reward_func.py"),
+    show_default=True,
+    help="The file to write.",
+)
 def reward(judge: Path, to: Path) -> None:
     """Write a file that makes JUDGE (a folder or run file) the reward of a policy."""
     from j1sdk.run import open_run

@@ -35,22 +35,34 @@ def counts_of(text: str) -> tuple[int, ...]:
 @click.option("--data", type=click.Path(path_type=Path), help="A JSON lines file of pairs.")
 @click.option("--source", help="A source of tasks by name, such as arithmetic.")
 @click.option(
-    "--n", "counts", type=counts_of, default="1,2,4,8", metavar="N,N,...",
+    "--n",
+    "counts",
+    type=counts_of,
+    default="1,2,4,8",
+    metavar="N,N,...",
     help="Samples of a presentation, or rounds of forced thinking.",
-)  # fmt: skip
+)
 @click.option(
-    "--out", type=click.Path(path_type=Path, file_okay=False), required=True,
+    "--out",
+    type=click.Path(path_type=Path, file_okay=False),
+    required=True,
     help="Folder to write.",
-)  # fmt: skip
+)
 @click.option("--limit", type=click.IntRange(1), help="Judge only the first so many tasks.")
 @click.option("--temperature", type=click.FloatRange(0), help="Instead of the judge's own.")
 @click.option("--seed", type=int, help="Of the samples; the judge's own, or 0, unless given.")
 @SETTINGS
 def scale(
-    run_file: Path, data: Path | None, source: str | None, counts: tuple[int, ...], out: Path,
-    limit: int | None, temperature: float | None, seed: int | None,
+    run_file: Path,
+    data: Path | None,
+    source: str | None,
+    counts: tuple[int, ...],
+    out: Path,
+    limit: int | None,
+    temperature: float | None,
+    seed: int | None,
     settings: tuple[str, ...],
-) -> None:  # fmt: skip
+) -> None:
     """Draw accuracy, consistency, flips and ties against tokens, for each way to scale.
 
     The judge of RUN_FILE (or a saved judge's folder) draws its samples once; votes, early-stopped

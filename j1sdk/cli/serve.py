@@ -20,9 +20,10 @@ from j1sdk.server.dialects import dialects
 @click.option("--host", help="Where to listen; 127.0.0.1 unless the run file says otherwise.")
 @click.option("--port", type=click.IntRange(0, 65535), help="Its port; 0 is any free one.")
 @click.option(
-    "--unscored", type=click.Choice(["error", "group", "neutral", "floor"]),
+    "--unscored",
+    type=click.Choice(["error", "group", "neutral", "floor"]),
     help="For a response without a score: HTTP 503, its cohort's mean, 0.5, or 0.",
-)  # fmt: skip
+)
 @click.option("--cohort", type=click.IntRange(2), help="Rollouts of a prompt to rank together.")
 @click.option("--cohort-wait", type=float, help="Seconds to wait for them.")
 @click.option("--deadline", type=float, help="Seconds a request may take.")

@@ -17,9 +17,11 @@ from j1sdk.training import Progress, Trainer
 @click.command()
 @click.argument("run_file", type=click.Path(path_type=Path))
 @click.option(
-    "--out", type=click.Path(path_type=Path, file_okay=False), required=True,
+    "--out",
+    type=click.Path(path_type=Path, file_okay=False),
+    required=True,
     help="Folder to write.",
-)  # fmt: skip
+)
 @click.option("--resume", is_flag=True, help="Go on from the last checkpoint in --out.")
 @click.option("--trainer", help="Another trainer than the run file's, with the options both have.")
 @SETTINGS

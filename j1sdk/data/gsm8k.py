@@ -47,9 +47,12 @@ def pairs(record: dict[str, Any], number: int) -> Iterator[JudgmentTask]:
     for better in right:
         for worse in (model for model in MODELS if model not in right):
             yield JudgmentTask.from_pair(
-                _text(record, "question"), solutions[better], solutions[worse],
-                subset=f"{better}>{worse}", id=f"gsm8k-{number}-{better}-{worse}",
-            )  # fmt: skip
+                _text(record, "question"),
+                solutions[better],
+                solutions[worse],
+                subset=f"{better}>{worse}",
+                id=f"gsm8k-{number}-{better}-{worse}",
+            )
 
 
 def final_number(solution: str) -> Decimal | None:

@@ -101,8 +101,9 @@ class Judgments(Selection, Source):
         (kept, counts), generator = self.sift(), random.Random(seed)
         made = [
             Demonstration(shown=one.sampled.shown, answer=readable(text, format, one))
-            for one in kept for text in self._pick(one.right, generator)
-        ]  # fmt: skip
+            for one in kept
+            for text in self._pick(one.right, generator)
+        ]
         return self._balanced(made, counts, generator)
 
     def _preferences(
@@ -116,14 +117,18 @@ class Judgments(Selection, Source):
             JudgmentPreference(
                 shown=one.sampled.shown, chosen=readable(right, format, one), rejected=wrong
             )
-            for one, found in pairs for right, wrong in found
-        ]  # fmt: skip
+            for one, found in pairs
+            for right, wrong in found
+        ]
         return self._balanced(made, counts, generator)
 
     def unsolved(self) -> list[JudgmentTask]:
         """The tasks with a presentation of which no sample is right."""
-        tasks = {one.sampled.shown.task.id: one.sampled.shown.task
-                 for one in self._judged() if not one.sampled.right}  # fmt: skip
+        tasks = {
+            one.sampled.shown.task.id: one.sampled.shown.task
+            for one in self._judged()
+            if not one.sampled.right
+        }
         return list(tasks.values())
 
     def sift(self) -> tuple[list[Kept], Counts]:
@@ -134,9 +139,10 @@ class Judgments(Selection, Source):
         if self.both_orders:
             right = Counter(one.sampled.shown.task.id for one in found)
             half = {
-                task.id for task in (one.sampled.shown.task for one in found)
+                task.id
+                for task in (one.sampled.shown.task for one in found)
                 if right[task.id] < len(task.responses)
-            }  # fmt: skip
+            }
             reason = "not right in every order"
             found = leave_out(reason, found, lambda one: one.sampled.shown.task.id in half, counts)
         if self.drop_easy:
@@ -171,9 +177,10 @@ class Judgments(Selection, Source):
     def _told(self, made: list[Example], counts: Counts) -> list[Example]:
         """The examples; says what was left out. Raises DataError if that is everything."""
         left = ", ".join(
-            f"{reason} {count}" for reason, count in counts.items()
+            f"{reason} {count}"
+            for reason, count in counts.items()
             if count and reason not in (PRESENTATIONS, EXAMPLES)
-        )  # fmt: skip
+        )
         told = f"{self.path}: {counts[EXAMPLES]} examples of {counts[PRESENTATIONS]} presentations"
         if not made:
             raise DataError(f"{told}, so there is nothing to learn: {left}")
@@ -192,9 +199,11 @@ def leave_out(
 
 
 def balanced(
-    items: Sequence[Item], kind: Callable[[Item], Hashable], generator: random.Random,
+    items: Sequence[Item],
+    kind: Callable[[Item], Hashable],
+    generator: random.Random,
     kinds: int = 2,
-) -> list[Item]:  # fmt: skip
+) -> list[Item]:
     """As many of each kind as of the rarest, the others left out at random; the order stays."""
     places: dict[Hashable, list[int]] = defaultdict(list)
     for place, item in enumerate(items):

@@ -128,8 +128,10 @@ def render_chat(
     asked = messages(conversation[:-1] if unfinished else conversation)
     text = tokenizer.apply_chat_template(
         parts(asked) if form.in_parts else asked,
-        tokenize=False, add_generation_prompt=True, **template_options,
-    )  # fmt: skip
+        tokenize=False,
+        add_generation_prompt=True,
+        **template_options,
+    )
     return str(text) + (form.unopened(conversation[-1].content) if unfinished else "")
 
 

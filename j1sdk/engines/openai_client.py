@@ -37,9 +37,15 @@ FIRST_WAIT, LONGEST_WAIT = 0.1, 30.0
 PASSING = frozenset({408, 409, 425, 429})
 """Refusals that pass, besides every 5xx."""
 NO_MONEY = frozenset(
-    ("insufficient_quota", "exceeded_current_quota_error", "billing_hard_limit_reached",
-     "billing_not_active", "insufficient_balance", "insufficient_credits")
-)  # fmt: skip
+    (
+        "insufficient_quota",
+        "exceeded_current_quota_error",
+        "billing_hard_limit_reached",
+        "billing_not_active",
+        "insufficient_balance",
+        "insufficient_credits",
+    )
+)
 """Codes and types of a refusal that waiting does not change, though many come with a 429."""
 SHOWN = 200
 """Characters of a body that an error shows."""

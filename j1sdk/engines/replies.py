@@ -109,9 +109,12 @@ def _look(tokenizer: PreTrainedTokenizerBase, options: dict[str, Any]) -> ReplyF
     return ReplyForm(
         opened=opened[0] if opened else "",
         header="" if opened or THINKING.search(header) else header,
-        end=end, end_ids=ids, ends=frozenset({*ids[-1:], *_known_ends(tokenizer)}),
-        in_parts=in_parts, frame=f"{before}\n{begun}\n{replied}".replace(ASKED, "\n"),
-    )  # fmt: skip
+        end=end,
+        end_ids=ids,
+        ends=frozenset({*ids[-1:], *_known_ends(tokenizer)}),
+        in_parts=in_parts,
+        frame=f"{before}\n{begun}\n{replied}".replace(ASKED, "\n"),
+    )
 
 
 def _rendered(

@@ -42,10 +42,20 @@ OWN_FIELDS = {
 }
 """Arguments of vLLM's engine, and the fields here that give them."""
 HARMLESS = frozenset(
-    ("block_size", "cpu_offload_gb", "enable_chunked_prefill", "enable_prefix_caching",
-     "kv_cache_dtype", "max_num_batched_tokens", "max_num_seqs", "pipeline_parallel_size",
-     "quantization", "seed", "swap_space")
-)  # fmt: skip
+    (
+        "block_size",
+        "cpu_offload_gb",
+        "enable_chunked_prefill",
+        "enable_prefix_caching",
+        "kv_cache_dtype",
+        "max_num_batched_tokens",
+        "max_num_seqs",
+        "pipeline_parallel_size",
+        "quantization",
+        "seed",
+        "swap_space",
+    )
+)
 """Options that only say how a model is computed: neither what else is loaded nor from where."""
 LORA_RANKS = (8, 16, 32, 64, 128, 256, 320, 512)
 """What vLLM makes room for."""

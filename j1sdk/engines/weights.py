@@ -54,9 +54,13 @@ class Weights:
     """A model with its tokenizer and the thread that batches what it is asked."""
 
     def __init__(
-        self, model: PreTrainedModel, tokenizer: PreTrainedTokenizerBase, form: ReplyForm,
-        name: str, batch_size: int,
-    ) -> None:  # fmt: skip
+        self,
+        model: PreTrainedModel,
+        tokenizer: PreTrainedTokenizerBase,
+        form: ReplyForm,
+        name: str,
+        batch_size: int,
+    ) -> None:
         """`form` is the template's, to which the model adds its own ends; `name` is for errors."""
         self.model, self.tokenizer, self._name = model, tokenizer, name
         self._form = form._replace(ends=form.ends | as_ids(model.generation_config.eos_token_id))
@@ -91,12 +95,18 @@ class Weights:
             inputs = self._padded([request.ids for request in requests])
             with torch.inference_mode():
                 written = self.model.eval().generate(
-                    **inputs, do_sample=False, max_new_tokens=requests[0].budget,
+                    **inputs,
+                    do_sample=False,
+                    max_new_tokens=requests[0].budget,
                     logits_processor=sampler([request.sampling for request in requests]),
-                    stop_strings=list(sampling.stop) or None, tokenizer=self.tokenizer,
-                    pad_token_id=self._pad, eos_token_id=sorted(self._form.ends),
-                    temperature=None, top_p=None, top_k=None,
-                )  # fmt: skip
+                    stop_strings=list(sampling.stop) or None,
+                    tokenizer=self.tokenizer,
+                    pad_token_id=self._pad,
+                    eos_token_id=sorted(self._form.ends),
+                    temperature=None,
+                    top_p=None,
+                    top_k=None,
+                )
         except Exception as error:  # models raise what they like, from OSError to IndexError
             raise EngineError(f"{self._name} failed while generating: {error}") from error
         finally:

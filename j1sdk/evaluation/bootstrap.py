@@ -94,14 +94,16 @@ def resample(units: Sequence[Unit], replicates: int, seed: int) -> dict[str, Mea
     overall = {name: _known(units, name) for name in names}
     for place, (subset, members) in enumerate(strata(units).items()):
         for same in _alike(members, names).values():
-            values = numpy().array([[unit.credits[name] for name in same.names]
-                                    for unit in same.units], dtype=float)  # fmt: skip
+            values = numpy().array(
+                [[unit.credits[name] for name in same.names] for unit in same.units], dtype=float
+            )
             random = numpy().random.default_rng((seed, place, same.mark))
             if len(same.units) > 1:
                 drawn = _drawn_means(values, replicates, random)
             else:
-                drawn = _drawn_single(values, [overall[name] for name in same.names], replicates,
-                                      random)  # fmt: skip
+                drawn = _drawn_single(
+                    values, [overall[name] for name in same.names], replicates, random
+                )
             for column, name in enumerate(same.names):
                 means[name].counts[subset] = float(len(same.units))
                 means[name].totals[subset] = len(same.units) * drawn[:, column]

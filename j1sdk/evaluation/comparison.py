@@ -48,9 +48,12 @@ class Comparison(Value):
 
 
 def compare(
-    benchmark: Benchmark, first: Sequence[Unit], second: Sequence[Unit],
-    replicates: int = REPLICATES, seed: int = SEED,
-) -> Comparison:  # fmt: skip
+    benchmark: Benchmark,
+    first: Sequence[Unit],
+    second: Sequence[Unit],
+    replicates: int = REPLICATES,
+    seed: int = SEED,
+) -> Comparison:
     """Compare two runs on their common tasks; raises DataError where there are none."""
     ours, theirs = common(first, second)
     before, after = map(benchmark.aggregate, resample_both(ours, theirs, replicates, seed))

@@ -92,9 +92,11 @@ def evaluate_readings(
 
 
 def evaluate_to_folder(
-    benchmark: Benchmark, records: Iterable[Record], out: Path,
+    benchmark: Benchmark,
+    records: Iterable[Record],
+    out: Path,
     lenient: Iterable[Record] | None = None,
-) -> Evaluated:  # fmt: skip
+) -> Evaluated:
     """Evaluate both readings, and write them with their records. Raises as `evaluate` does."""
     write_records(out / RECORDS_FILE, records)
     if lenient is not None:

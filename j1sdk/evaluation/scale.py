@@ -88,9 +88,12 @@ class Strategy(NamedTuple):
 
 
 def scale_to_folder(
-    judge: JudgeRewardModel, tasks: Sequence[JudgmentTask], counts: Sequence[int], out: Path,
+    judge: JudgeRewardModel,
+    tasks: Sequence[JudgmentTask],
+    counts: Sequence[int],
+    out: Path,
     progress: Callable[[int, int], None] = lambda done, total: None,
-) -> list[Spending]:  # fmt: skip
+) -> list[Spending]:
     """What each strategy achieves with each count of samples, also in `out`/scaling.json.
 
     Goes on from the samples that are in `out`. Raises ConfigError where they are another judge's

@@ -12,8 +12,11 @@ REQUEST, END_REQUEST = "[Request]", "[End of request]"
 REFERENCE, END_REFERENCE = "[Reference answer]", "[End of reference answer]"
 MARKERS = (
     *(mark for name in ("think", "plan", "execution") for mark in tag(name)),
-    REQUEST, END_REQUEST, REFERENCE, END_REFERENCE,
-)  # fmt: skip
+    REQUEST,
+    END_REQUEST,
+    REFERENCE,
+    END_REFERENCE,
+)
 PLAN = (
     "First write an evaluation plan between <plan> and </plan>: from the request alone, the"
     " criteria and the steps by which any response to it should be checked. Then carry the plan"

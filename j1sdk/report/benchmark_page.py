@@ -158,10 +158,15 @@ def subset_table(readings: Mapping[str, Evaluation], key: str) -> Table | None:
     """One rate of every reading by subset; None where it is not known."""
     subsets = dict.fromkeys(name for one in readings.values() for name in one.subsets)
     rows = [
-        (name, *(measured.rate(key) if (measured := one.subsets.get(name)) else None
-                 for one in readings.values()))
+        (
+            name,
+            *(
+                measured.rate(key) if (measured := one.subsets.get(name)) else None
+                for one in readings.values()
+            ),
+        )
         for name in subsets
-    ]  # fmt: skip
+    ]
     if all(cell is None for _, *cells in rows for cell in cells):
         return None
     title = f"{RATES[key].capitalize()} by subset"

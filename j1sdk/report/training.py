@@ -29,9 +29,10 @@ def training_report(run: Run, history: Log) -> Report:
         summary=f"Seed {run.seed}. The run file beside it says how it was made.",
         blocks=tuple(
             block.model_copy(update={"title": f"{phase}: {block.title}" if phase else block.title})
-            for phase, log in logs.items() for block in [*taken(log), *training_blocks(log)]
+            for phase, log in logs.items()
+            for block in [*taken(log), *training_blocks(log)]
         ),
-    )  # fmt: skip
+    )
 
 
 def trained(run: Run) -> str:
@@ -42,8 +43,12 @@ def trained(run: Run) -> str:
 
 def taken(history: Log) -> list[Block]:
     """What was taken from the data and left out, where that was logged."""
-    rows = [(key.removeprefix("data/"), count) for entry in history
-            for key, count in entry.items() if key.startswith("data/")]  # fmt: skip
+    rows = [
+        (key.removeprefix("data/"), count)
+        for entry in history
+        for key, count in entry.items()
+        if key.startswith("data/")
+    ]
     title = "What was learnt from"
     return [Table(title=title, header=("", "count"), rows=tuple(rows))] if rows else []
 
@@ -52,8 +57,12 @@ def training_blocks(history: Log) -> list[Block]:
     """Curves of a log: rewards by term, rates, lengths, loss; those that were logged."""
     terms = sorted({key for entry in history for key in entry if _is_term(key)})
     charts = [
-        curves("Reward", "mean reward", history,
-               {"reward": "weighted sum"} | {key: _term(key) for key in terms}),
+        curves(
+            "Reward",
+            "mean reward",
+            history,
+            {"reward": "weighted sum"} | {key: _term(key) for key in terms},
+        ),
         *(rates(history, title) for title in ("", *_titles(history))),
         curves("Responses without a score", "share", history, {"j1/unscored": "unscored"}),
         curves("Preferences", "share", history, {"rewards/accuracies": "chosen gained more"}),
@@ -61,7 +70,7 @@ def training_blocks(history: Log) -> list[Block]:
         curves("Completion length", "tokens", history, LENGTHS),
         curves("Loss", "loss", history, {"loss": "loss"}),
         curves("Entropy", "nats per token", history, {"entropy": "entropy"}),
-    ]  # fmt: skip
+    ]
     return [chart for chart in charts if chart.series]
 
 

@@ -76,9 +76,11 @@ class FormatContract(ComponentContract):
     def test_does_not_show_the_label(self) -> None:
         for shown in example_presentations(self.component.arity):
             other = {
-                "preferred": 1 - (shown.task.preferred or 0), "ratings": (7.0, 7.5), "id": "other",
+                "preferred": 1 - (shown.task.preferred or 0),
+                "ratings": (7.0, 7.5),
+                "id": "other",
                 "subset": "other",
-            }  # fmt: skip
+            }
             same = self._prompt(shown) == self._prompt(_changed(shown, other))
             assert same, "the prompt depends on label, ratings, id or subset"
 

@@ -129,9 +129,13 @@ def of_part(function: RewardFunction, rows: frozenset[int], part: Part) -> Rewar
     """
 
     def graded(
-        *, completion_ids: Sequence[Any], row: Sequence[int], visit: Sequence[int],
-        log_metric: Callable[[str, float], None] | None = None, **_: Any,
-    ) -> list[float | None]:  # fmt: skip
+        *,
+        completion_ids: Sequence[Any],
+        row: Sequence[int],
+        visit: Sequence[int],
+        log_metric: Callable[[str, float], None] | None = None,
+        **_: Any,
+    ) -> list[float | None]:
         def log(name: str, value: float) -> None:
             if log_metric:
                 log_metric(part.named(name), value)

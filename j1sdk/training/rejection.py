@@ -73,8 +73,10 @@ class OwnJudgments(Selection, TrlTrainer):
     def prepare(self, run: Run, out: Path, progress: Progress | None) -> None:
         tasks = self.source(run).load()
         if unknown := sum(task.preferred is None for task in tasks):
-            raise DataError(f"{unknown} of {len(tasks)} tasks have no preferred response to tell"
-                            " right judgments by")  # fmt: skip
+            raise DataError(
+                f"{unknown} of {len(tasks)} tasks have no preferred response to tell"
+                " right judgments by"
+            )
         sample(self.sampling(run, self.samples), tasks, out, SAMPLES, progress)
         if self.hint:
             unsolved = [hinted(task) for task in self.recorded(run, out).unsolved()]
@@ -87,9 +89,11 @@ class OwnJudgments(Selection, TrlTrainer):
         """What was sampled, as a source."""
         known = (out / HINTED).is_dir()
         return Judgments(
-            path=out / SAMPLES, data=self.source(run), hinted=out / HINTED if known else None,
+            path=out / SAMPLES,
+            data=self.source(run),
+            hinted=out / HINTED if known else None,
             **{name: getattr(self, name) for name in Selection.model_fields},
-        )  # fmt: skip
+        )
 
     def sampling(self, run: Run, samples: int) -> JudgeRewardModel:
         """The judge of the run, sampling so many judgments; its own copy of the model."""
@@ -132,9 +136,12 @@ def hinted(task: JudgmentTask) -> JudgmentTask:
 
 
 def sample(
-    judge: JudgeRewardModel, tasks: Sequence[JudgmentTask], out: Path, name: str,
+    judge: JudgeRewardModel,
+    tasks: Sequence[JudgmentTask],
+    out: Path,
+    name: str,
     progress: Progress | None,
-) -> None:  # fmt: skip
+) -> None:
     """Judge the tasks into `out`/`name`, each process its share.
 
     Raises Interrupted, and EngineError where the engine failed on everything.

@@ -71,9 +71,10 @@ class Grader:
     ) -> dict[str, float]:
         """What a trainer logs beside the rewards: accuracy, flips, ties and failures."""
         results = [
-            result for places in self.visits(rollouts)
+            result
+            for places in self.visits(rollouts)
             for result in by_rollout(rollouts, judgments, places)
-        ]  # fmt: skip
+        ]
         measured = measure(results)
         logged = {
             "judge/accuracy": measured.accuracy,
@@ -112,9 +113,13 @@ def reward_functions(
 
     def function(reward: RewardStrategy, first: bool) -> Callable[..., list[float]]:
         def graded(
-            *, completion_ids: Sequence[Sequence[int]], row: Sequence[int], visit: Sequence[int],
-            log_metric: Callable[[str, float], None] | None = None, **_: Any,
-        ) -> list[float]:  # fmt: skip
+            *,
+            completion_ids: Sequence[Sequence[int]],
+            row: Sequence[int],
+            visit: Sequence[int],
+            log_metric: Callable[[str, float], None] | None = None,
+            **_: Any,
+        ) -> list[float]:
             rollouts = [
                 Rollout(v, shown[r], decode(ids))
                 for ids, r, v in zip(completion_ids, row, visit, strict=True)

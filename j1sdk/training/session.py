@@ -71,9 +71,12 @@ class Watcher(TrainerCallback):  # type: ignore[misc]
 
 
 def fit(
-    trainer: HuggingFaceTrainer, out: Path, resume: bool, progress: Progress | None,
+    trainer: HuggingFaceTrainer,
+    out: Path,
+    resume: bool,
+    progress: Progress | None,
     taken: Mapping[str, int] = {},
-) -> list[dict[str, Any]]:  # fmt: skip
+) -> list[dict[str, Any]]:
     """Train, and write `out`/log.json; returns the log. Raises Interrupted after a SIGINT.
 
     A SIGTERM ends the process, as it is meant to, but not before there is a checkpoint.

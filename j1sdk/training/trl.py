@@ -141,11 +141,18 @@ class TrlTrainer(Trainer):
         return {
             "output_dir": str(out / "checkpoints"),
             "learning_rate": self.learning_rate,
-            "save_strategy": "steps", "save_steps": self.save_steps, "save_total_limit": 2,
-            "logging_steps": self.logging_steps, "report_to": list(self.report_to),
-            "seed": run.seed, "disable_tqdm": True, "use_cpu": not gpu, "bf16": gpu,
-            "gradient_checkpointing": gpu, "dataloader_pin_memory": gpu,
-        }  # fmt: skip
+            "save_strategy": "steps",
+            "save_steps": self.save_steps,
+            "save_total_limit": 2,
+            "logging_steps": self.logging_steps,
+            "report_to": list(self.report_to),
+            "seed": run.seed,
+            "disable_tqdm": True,
+            "use_cpu": not gpu,
+            "bf16": gpu,
+            "gradient_checkpointing": gpu,
+            "dataloader_pin_memory": gpu,
+        }
 
     @property
     def length(self) -> dict[str, Any]:
@@ -160,10 +167,12 @@ class TrlTrainer(Trainer):
 
         targets = self.lora.target_modules
         return LoraConfig(
-            task_type="CAUSAL_LM", r=self.lora.rank, lora_alpha=self.lora.alpha,
+            task_type="CAUSAL_LM",
+            r=self.lora.rank,
+            lora_alpha=self.lora.alpha,
             lora_dropout=self.lora.dropout,
             target_modules=targets if isinstance(targets, str) else list(targets),
-        )  # fmt: skip
+        )
 
 
 class Sft(TrlTrainer):
@@ -328,9 +337,12 @@ def sft_trainer(
     }
     config = configured(SFTConfig, settings | arguments)
     return SFTTrainer(
-        model=model, args=config, processing_class=tokenizer, peft_config=peft,
+        model=model,
+        args=config,
+        processing_class=tokenizer,
+        peft_config=peft,
         train_dataset=Dataset.from_list(list(rows)),
-    )  # fmt: skip
+    )
 
 
 def save_trained(

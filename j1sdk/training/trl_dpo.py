@@ -57,15 +57,20 @@ class Dpo(TrlTrainer):
         kept = fitting(rows, sizes, context_of(run.judge, model), self.drop_long)
         settings = self.arguments(run, out) | self.loss | self.length | self.options
         return ByTokens(
-            model=model, args=configured(DPOConfig, settings), processing_class=tokenizer,
-            peft_config=self.peft(), train_dataset=Dataset.from_list(kept),
-        )  # fmt: skip
+            model=model,
+            args=configured(DPOConfig, settings),
+            processing_class=tokenizer,
+            peft_config=self.peft(),
+            train_dataset=Dataset.from_list(kept),
+        )
 
     @property
     def loss(self) -> dict[str, Any]:
         """The loss in TRL's words. Nothing is cut to a length of its own: `fitting` refuses it."""
         both = {"loss_type": ["sigmoid", "sft"], "loss_weights": [1.0, self.nll]}
         settings = {
-            "per_device_train_batch_size": self.batch_size, "beta": self.beta, "max_length": None,
-        }  # fmt: skip
+            "per_device_train_batch_size": self.batch_size,
+            "beta": self.beta,
+            "max_length": None,
+        }
         return settings | (both if self.nll else {})

@@ -61,17 +61,28 @@ class Trajectory(NamedTuple):
     ) -> dict[str, Any]:
         """The rollout as OpenRLHF takes it; `logs` must have the same keys every time."""
         return {
-            "prompt": prompt, "label": label, "images": images, "mm_train_inputs": None,
-            "observation_tokens": self.tokens, "action_ranges": self.actions,
-            "rollout_log_probs": self.log_probs, "truncated": self.truncated,
-            "reward": reward, "scores": min(max(reward, 0.0), 1.0), "extra_logs": logs,
-        }  # fmt: skip
+            "prompt": prompt,
+            "label": label,
+            "images": images,
+            "mm_train_inputs": None,
+            "observation_tokens": self.tokens,
+            "action_ranges": self.actions,
+            "rollout_log_probs": self.log_probs,
+            "truncated": self.truncated,
+            "reward": reward,
+            "scores": min(max(reward, 0.0), 1.0),
+            "extra_logs": logs,
+        }
 
 
 async def complete(
-    engine: Any, tokens: list[int], sampling: Any, max_length: int,
-    limits: Iterable[int | None] = (), stop: Sequence[str] = (),
-) -> tuple[Any, bool]:  # fmt: skip
+    engine: Any,
+    tokens: list[int],
+    sampling: Any,
+    max_length: int,
+    limits: Iterable[int | None] = (),
+    stop: Sequence[str] = (),
+) -> tuple[Any, bool]:
     """What vLLM wrote behind the tokens, and whether a limit cut it; raises EngineError."""
     room = max_length - len(tokens)
     if room < 1:

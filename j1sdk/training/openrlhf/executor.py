@@ -86,9 +86,16 @@ class PairedExecutor:
         self._groups = Groups[Group]()
 
     async def execute(
-        self, prompt: str, label: str, sampling_params: Any, max_length: int, hf_tokenizer: Any,
-        llm_engine: Any, images: Any = None, **_: Any,
-    ) -> dict[str, Any]:  # fmt: skip
+        self,
+        prompt: str,
+        label: str,
+        sampling_params: Any,
+        max_length: int,
+        hf_tokenizer: Any,
+        llm_engine: Any,
+        images: Any = None,
+        **_: Any,
+    ) -> dict[str, Any]:
         """One rollout as OpenRLHF wants it; its reward is there once its siblings are."""
         begin = partial(Group, self._parts, label)
         async with self._groups.join(sampling_params, begin) as (group, slot):
@@ -133,9 +140,13 @@ class Writer:
     """Lets OpenRLHF's engine write a judgment."""
 
     def __init__(
-        self, judge: JudgeRewardModel, tokenizer: PreTrainedTokenizerBase, engine: Any,
-        sampling: Any, max_length: int,
-    ) -> None:  # fmt: skip
+        self,
+        judge: JudgeRewardModel,
+        tokenizer: PreTrainedTokenizerBase,
+        engine: Any,
+        sampling: Any,
+        max_length: int,
+    ) -> None:
         self._judge, self._tokenizer, self._engine = judge, tokenizer, engine
         self._sampling, self._max_length = sampling, max_length
 

@@ -44,9 +44,13 @@ class Exported(NamedTuple):
 
 
 def export(
-    parts: Sequence[Part], tasks: Sequence[JudgmentTask], model: str, folder: Path,
-    drop_long: bool, per_step: int,
-) -> Exported:  # fmt: skip
+    parts: Sequence[Part],
+    tasks: Sequence[JudgmentTask],
+    model: str,
+    folder: Path,
+    drop_long: bool,
+    per_step: int,
+) -> Exported:
     """Write rows and executor into the folder, where the run file is. Raises ConfigError."""
     judge = parts[0].judge
     tokenizer = load_tokenizer(model)
@@ -87,9 +91,12 @@ def row(part: int, task: JudgmentTask, askers: Sequence[Asker]) -> dict[str, str
 
 
 def write_texts(
-    rows: Sequence[dict[str, str]], tokenizer: PreTrainedTokenizerBase, path: Path,
-    context: int | None, drop_long: bool,
-) -> tuple[int, int]:  # fmt: skip
+    rows: Sequence[dict[str, str]],
+    tokenizer: PreTrainedTokenizerBase,
+    path: Path,
+    context: int | None,
+    drop_long: bool,
+) -> tuple[int, int]:
     """Write rows of whole texts, and return how many fit and the tokens of the longest.
 
     A `prompt` goes before each of a row's other texts. Raises ConfigError.

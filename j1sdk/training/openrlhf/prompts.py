@@ -41,9 +41,12 @@ def read_prompts(path: Path) -> list[Label]:
 
 
 def prompt_rows(
-    prompts: list[Label], tokenizer: PreTrainedTokenizerBase, options: dict[str, Any],
-    room: int | None, drop_long: bool,
-) -> Rows:  # fmt: skip
+    prompts: list[Label],
+    tokenizer: PreTrainedTokenizerBase,
+    options: dict[str, Any],
+    room: int | None,
+    drop_long: bool,
+) -> Rows:
     """Rows of rendered prompts, labelled with what the reward is to know; raises ConfigError.
 
     `options` are the chat template's, `room` the tokens that a prompt may have.

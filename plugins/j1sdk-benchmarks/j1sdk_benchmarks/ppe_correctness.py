@@ -147,9 +147,13 @@ class PPEBestOfK(Correctness):
         if len(right) != RESPONSES or len(set(right)) < 2:
             raise row.wrong("scores", f"expected {RESPONSES}, some of them true and some false")
         yield JudgmentTask(
-            prompt=row.text("prompt"), responses=texts, preferred=right.index(max(right)),
-            ratings=right, subset=row.text("set"), id=self.named(row),
-        )  # fmt: skip
+            prompt=row.text("prompt"),
+            responses=texts,
+            preferred=right.index(max(right)),
+            ratings=right,
+            subset=row.text("set"),
+            id=self.named(row),
+        )
 
     def presentations(
         self, task: JudgmentTask, arity: int, both_orders: bool = True

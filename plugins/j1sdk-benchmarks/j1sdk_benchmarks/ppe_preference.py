@@ -15,9 +15,15 @@ from j1sdk.evaluation import STRICT, Means, Number, Row
 
 WINNERS = {"model_a": 0, "model_b": 1}
 KINDS = (
-    "hard_prompt", "easy_prompt", "if_prompt", "is_code", "math_prompt", "similar_response",
-    "shorter_won", "english_prompt",
-)  # fmt: skip
+    "hard_prompt",
+    "easy_prompt",
+    "if_prompt",
+    "is_code",
+    "math_prompt",
+    "similar_response",
+    "shorter_won",
+    "english_prompt",
+)
 """Upstream's marks of a pair, where a record has them."""
 PLAIN = "no mark"
 

@@ -74,9 +74,11 @@ def read_build(path: Path) -> Builder:
 
 
 def build_to_folder(
-    builder: Builder, out: Path, limit: int | None = None,
+    builder: Builder,
+    out: Path,
+    limit: int | None = None,
     progress: Callable[[int, int], None] = lambda done, total: None,
-) -> Counts:  # fmt: skip
+) -> Counts:
     """Make pairs of the builder's first `limit` items, or all; returns what is in counts.json.
 
     Goes on from what is in `out`; an item that the engine failed on is tried again. Raises
@@ -145,8 +147,9 @@ def finish(builder: Builder, out: Path, items: int) -> Counts:
             built = parse_outcome(line, where).built
             tally.add(built)
             detail = detail or built.detail
-            file.writelines(encoded(json.dumps(record(one), ensure_ascii=False))
-                            for one in built.pairs)  # fmt: skip
+            file.writelines(
+                encoded(json.dumps(record(one), ensure_ascii=False)) for one in built.pairs
+            )
     counts = tally.counts(builder)
     write_text(out / COUNTS_FILE, counts.model_dump_json(indent=2))
     if not counts.pairs:
@@ -195,6 +198,8 @@ def record(pair: JudgmentTask) -> dict[str, Any]:
     chosen, rejected = pair.responses
     known = {"id": pair.id, "subset": pair.subset, "reference": pair.reference}
     return {
-        "prompt": prompt, "chosen": chosen, "rejected": rejected,
+        "prompt": prompt,
+        "chosen": chosen,
+        "rejected": rejected,
         **{name: value for name, value in known.items() if value is not None},
-    }  # fmt: skip
+    }

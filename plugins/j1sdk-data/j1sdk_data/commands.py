@@ -17,9 +17,11 @@ if TYPE_CHECKING:
     from j1sdk_data.building import Counts
 
 OUT = click.option(
-    "--out", type=click.Path(path_type=Path, file_okay=False), required=True,
+    "--out",
+    type=click.Path(path_type=Path, file_okay=False),
+    required=True,
     help="Folder to write.",
-)  # fmt: skip
+)
 
 
 @click.group(cls=Group)
@@ -93,9 +95,13 @@ def columns_of(fields: tuple[tuple[str, str], ...]) -> FieldNames:
 
 
 FIELDS = click.option(
-    "--field", "fields", type=named_column, multiple=True, metavar="NAME=COLUMN",
+    "--field",
+    "fields",
+    type=named_column,
+    multiple=True,
+    metavar="NAME=COLUMN",
     help="What the data call a column, such as prompt=question.",
-)  # fmt: skip
+)
 
 
 @data.command()
@@ -119,24 +125,39 @@ def show(file: Path, fields: tuple[tuple[str, str], ...], limit: int) -> None:
 @data.command()
 @click.argument("files", type=click.Path(path_type=Path), nargs=-1, required=True)
 @click.option(
-    "--benchmark", "benchmarks", type=named_path, multiple=True, metavar="NAME=PATH",
+    "--benchmark",
+    "benchmarks",
+    type=named_path,
+    multiple=True,
+    metavar="NAME=PATH",
     help="A benchmark's file, .jsonl, .json or text, to look for in the data.",
-)  # fmt: skip
+)
 @click.option(
-    "--words", type=click.IntRange(2), default=13, show_default=True,
+    "--words",
+    type=click.IntRange(2),
+    default=13,
+    show_default=True,
     help="Words in a row that a row and a benchmark must share.",
-)  # fmt: skip
+)
 @click.option(
-    "--similarity", type=click.FloatRange(0.5, 1), default=0.8, show_default=True,
+    "--similarity",
+    type=click.FloatRange(0.5, 1),
+    default=0.8,
+    show_default=True,
     help="From which two prompts count as nearly the same.",
-)  # fmt: skip
+)
 @click.option("--seed", default=0, show_default=True, help="Of folds and control labels.")
 @FIELDS
 @OUT
 def check(
-    files: tuple[Path, ...], benchmarks: tuple[tuple[str, Path], ...], words: int,
-    similarity: float, seed: int, fields: tuple[tuple[str, str], ...], out: Path,
-) -> None:  # fmt: skip
+    files: tuple[Path, ...],
+    benchmarks: tuple[tuple[str, Path], ...],
+    words: int,
+    similarity: float,
+    seed: int,
+    fields: tuple[tuple[str, str], ...],
+    out: Path,
+) -> None:
     """Look for what makes FILES bad data to train a judge on.
 
     Copies and contradictions, benchmarks in the data, labels out of balance, and cues that tell the

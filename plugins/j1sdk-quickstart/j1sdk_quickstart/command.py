@@ -16,9 +16,12 @@ from j1sdk.evaluation import Metrics
 
 @click.command()
 @click.option(
-    "--out", type=click.Path(path_type=Path, file_okay=False), default=Path("runs/quickstart"),
-    show_default=True, help="Folder to write.",
-)  # fmt: skip
+    "--out",
+    type=click.Path(path_type=Path, file_okay=False),
+    default=Path("runs/quickstart"),
+    show_default=True,
+    help="Folder to write.",
+)
 @click.option("--seed", default=0, show_default=True, help="Of the data and of all training.")
 @click.option("--resume", is_flag=True, help="Go on where an interrupted run in --out stopped.")
 @click.option("--small", is_flag=True, help="A fraction of the work; nothing is learnt.")

@@ -35,10 +35,15 @@ def make_tokenizer(formats: Iterable[JudgmentFormat]) -> PreTrainedTokenizerFast
     whole = [AddedToken(token, normalized=False) for token in (*WORDS, *sorted(known))]
     tokenizer.add_tokens(whole)
     return PreTrainedTokenizerFast(
-        tokenizer_object=tokenizer, chat_template=CHAT_TEMPLATE, padding_side="left",
-        pad_token="<|pad|>", eos_token="<|im_end|>", model_max_length=CONTEXT,
-        additional_special_tokens=["<|im_start|>"], clean_up_tokenization_spaces=False,
-    )  # fmt: skip
+        tokenizer_object=tokenizer,
+        chat_template=CHAT_TEMPLATE,
+        padding_side="left",
+        pad_token="<|pad|>",
+        eos_token="<|im_end|>",
+        model_max_length=CONTEXT,
+        additional_special_tokens=["<|im_start|>"],
+        clean_up_tokenization_spaces=False,
+    )
 
 
 def passages(format: JudgmentFormat) -> Iterator[str]:
@@ -53,9 +58,12 @@ def passages(format: JudgmentFormat) -> Iterator[str]:
 
 
 def make_model(
-    tokenizer: PreTrainedTokenizerFast, seed: int, hidden: int = 64, layers: int = 3,
+    tokenizer: PreTrainedTokenizerFast,
+    seed: int,
+    hidden: int = 64,
+    layers: int = 3,
     head_dim: int | None = None,
-) -> Qwen3ForCausalLM:  # fmt: skip
+) -> Qwen3ForCausalLM:
     """A Qwen3-architecture model with random weights; 0.2M parameters as it comes.
 
     Its four attention heads share out `hidden`, unless `head_dim` says otherwise: vLLM has kernels
@@ -64,11 +72,18 @@ def make_model(
     torch.manual_seed(seed)
     heads = 4
     config = Qwen3Config(
-        vocab_size=len(tokenizer), hidden_size=hidden, intermediate_size=3 * hidden,
-        num_hidden_layers=layers, num_attention_heads=heads, num_key_value_heads=heads // 2,
-        head_dim=head_dim or hidden // heads, max_position_embeddings=CONTEXT,
+        vocab_size=len(tokenizer),
+        hidden_size=hidden,
+        intermediate_size=3 * hidden,
+        num_hidden_layers=layers,
+        num_attention_heads=heads,
+        num_key_value_heads=heads // 2,
+        head_dim=head_dim or hidden // heads,
+        max_position_embeddings=CONTEXT,
         tie_word_embeddings=True,
-        pad_token_id=tokenizer.pad_token_id, eos_token_id=tokenizer.eos_token_id,
-        bos_token_id=None, dtype=torch.float32,
-    )  # fmt: skip
+        pad_token_id=tokenizer.pad_token_id,
+        eos_token_id=tokenizer.eos_token_id,
+        bos_token_id=None,
+        dtype=torch.float32,
+    )
     return Qwen3ForCausalLM(config)

@@ -60,10 +60,12 @@ def verdicts(judge: Mapping[str, Metrics]) -> Histogram:
     """How often the first and the second response shown won."""
     series = {name: shares(judge[name]) for name in ("before", "after")}
     return Histogram(
-        title="Which response wins, by its position", x="verdict", series=series,
+        title="Which response wins, by its position",
+        x="verdict",
+        series=series,
         note="Each pair is shown in both orders, so a judge without position bias names the"
         " first and the second response equally often.",
-    )  # fmt: skip
+    )
 
 
 def shares(measured: Metrics) -> dict[str, int]:
@@ -73,8 +75,11 @@ def shares(measured: Metrics) -> dict[str, int]:
     failed = sum(measured.statuses.values()) - measured.statuses["ok"]
     first = gold_first + (measured.n - gold_second)
     total = sum(measured.statuses.values())
-    return {"first response": round(first), "second response": round(total - first - failed),
-            "no verdict": failed}  # fmt: skip
+    return {
+        "first response": round(first),
+        "second response": round(total - first - failed),
+        "no verdict": failed,
+    }
 
 
 def policy_bars(policy: Mapping[str, Mapping[str, Any]]) -> Bars:
@@ -107,15 +112,20 @@ def rate(found: Mapping[str, Any], key: str) -> Rate:
 
 def policy_curves(journey: Quickstart) -> Curves:
     """The reward each policy saw while it was trained."""
-    arms = {"trained_judge": "trained judge", "untrained_judge": "untrained judge",
-            "random": "random"}  # fmt: skip
+    arms = {
+        "trained_judge": "trained judge",
+        "untrained_judge": "untrained judge",
+        "random": "random",
+    }
     series = {label: points(journey.log(arm), "reward_std") for arm, label in arms.items()}
     return Curves(
-        title="How far a reward tells the policy's answers apart", x="step",
-        y="deviation within a group", series=series,
+        title="How far a reward tells the policy's answers apart",
+        x="step",
+        y="deviation within a group",
+        series=series,
         note="Rewards that rank a group sum to the same in every step, so their mean says nothing;"
         " a judge that finds no difference teaches nothing.",
-    )  # fmt: skip
+    )
 
 
 def transcripts(title: str, results: Sequence[JudgeResult]) -> Transcripts:

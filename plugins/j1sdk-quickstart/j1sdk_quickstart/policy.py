@@ -41,9 +41,13 @@ def warm_up(
         asked = (Message(role="user", content=drawn.question),)
         rows.append(example_tokens(tokenizer, asked, answer))
     arguments = {
-        "output_dir": str(out / "checkpoints"), "learning_rate": 4e-3, "warmup_steps": 20,
-        "lr_scheduler_type": "cosine", "num_train_epochs": 1, **quiet(seed),
-    }  # fmt: skip
+        "output_dir": str(out / "checkpoints"),
+        "learning_rate": 4e-3,
+        "warmup_steps": 20,
+        "lr_scheduler_type": "cosine",
+        "num_train_epochs": 1,
+        **quiet(seed),
+    }
     trainer = sft_trainer(model, tokenizer, rows, arguments, batch_size=64)
     fit(trainer, out, resume=False, progress=progress)
     model.save_pretrained(out)
@@ -51,9 +55,15 @@ def warm_up(
 
 
 def improve(
-    policy: Path, out: Path, reward: Callable[..., list[float | None]], steps: int, seed: int,
-    progress: Progress | None = None, prompts_per_step: int = 16, rollouts: int = 8,
-) -> list[dict[str, Any]]:  # fmt: skip
+    policy: Path,
+    out: Path,
+    reward: Callable[..., list[float | None]],
+    steps: int,
+    seed: int,
+    progress: Progress | None = None,
+    prompts_per_step: int = 16,
+    rollouts: int = 8,
+) -> list[dict[str, Any]]:
     """GRPO of the policy with one reward, as any TRL user would write it; returns the log."""
     model, tokenizer = load_model(Transformers(model=str(policy), dtype="float32"))
     asked = [
@@ -61,15 +71,23 @@ def improve(
         for drawn in sums(steps * prompts_per_step, seed, held_out=False)
     ]
     config = GRPOConfig(
-        output_dir=str(out / "checkpoints"), learning_rate=3e-4, max_steps=steps,
-        lr_scheduler_type="constant", num_generations=rollouts,
+        output_dir=str(out / "checkpoints"),
+        learning_rate=3e-4,
+        max_steps=steps,
+        lr_scheduler_type="constant",
+        num_generations=rollouts,
         per_device_train_batch_size=prompts_per_step * rollouts,
-        max_completion_length=ANSWER_TOKENS, gradient_checkpointing=False, **quiet(seed),
-    )  # fmt: skip
+        max_completion_length=ANSWER_TOKENS,
+        gradient_checkpointing=False,
+        **quiet(seed),
+    )
     trainer = GRPOTrainer(
-        model=model, reward_funcs=reward, args=config, processing_class=tokenizer,
+        model=model,
+        reward_funcs=reward,
+        args=config,
+        processing_class=tokenizer,
         train_dataset=Dataset.from_dict({"prompt": asked}),
-    )  # fmt: skip
+    )
     history = fit(trainer, out, resume=False, progress=progress)
     model.save_pretrained(out)
     tokenizer.save_pretrained(out)
@@ -79,9 +97,15 @@ def improve(
 def quiet(seed: int) -> dict[str, Any]:
     """Trainer settings of a small run on a CPU."""
     return {
-        "use_cpu": True, "bf16": False, "dataloader_pin_memory": False, "save_strategy": "no",
-        "report_to": [], "logging_steps": 2, "disable_tqdm": True, "seed": seed,
-    }  # fmt: skip
+        "use_cpu": True,
+        "bf16": False,
+        "dataloader_pin_memory": False,
+        "save_strategy": "no",
+        "report_to": [],
+        "logging_steps": 2,
+        "disable_tqdm": True,
+        "seed": seed,
+    }
 
 
 def answers(policy: Path, asked: Sequence[Sum], temperature: float, seed: int) -> list[str]:

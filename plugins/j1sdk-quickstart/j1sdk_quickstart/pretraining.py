@@ -91,9 +91,13 @@ FINISH = 500
 
 
 def pretrain(
-    model: Qwen3ForCausalLM, tokenizer: PreTrainedTokenizerFast, most_steps: int, seed: int,
-    batch_size: int = 64, progress: Progress | None = None,
-) -> list[float]:  # fmt: skip
+    model: Qwen3ForCausalLM,
+    tokenizer: PreTrainedTokenizerFast,
+    most_steps: int,
+    seed: int,
+    batch_size: int = 64,
+    progress: Progress | None = None,
+) -> list[float]:
     """Train the model in place until the course is mastered; returns the loss of each step."""
     generator, optimizers = random.Random(seed), make_optimizers(model)
     losses: list[float] = []

@@ -68,9 +68,13 @@ class Sizes(Value):
     def small(cls) -> Sizes:
         """Sizes that show the way in seconds, though nothing is learnt."""
         return cls(
-            pretraining_steps=20, demonstrations=640, judge_steps=2, policy_examples=640,
-            policy_steps=2, held_out=20,
-        )  # fmt: skip
+            pretraining_steps=20,
+            demonstrations=640,
+            judge_steps=2,
+            policy_examples=640,
+            policy_steps=2,
+            held_out=20,
+        )
 
 
 class Quickstart:
@@ -116,15 +120,17 @@ class Quickstart:
         before, after = self.result("judge_before"), self.result("judge_after")
         return {
             "judge": {
-                "before": before["greedy"], "after": after["greedy"],
-                "before_sampled": before["sampled"], "after_sampled": after["sampled"],
+                "before": before["greedy"],
+                "after": after["greedy"],
+                "before_sampled": before["sampled"],
+                "after_sampled": after["sampled"],
             },
             "policy": self.result("policy_evaluation"),
             "seconds": {name: record["seconds"] for name, record in finished.items()},
             "seed": self.seed,
             "sizes": self.sizes.model_dump(),
             "versions": versions(),
-        }  # fmt: skip
+        }
 
     def transcripts(self, stage: str) -> list[JudgeResult]:
         """A handful of judged tasks of an evaluation stage."""
@@ -147,22 +153,29 @@ class Quickstart:
 
     def warm_start(self, progress: Progress) -> Any:
         data = Arithmetic(
-            seed=self.seed + 1, limit=self.sizes.demonstrations, held_out=False,
+            seed=self.seed + 1,
+            limit=self.sizes.demonstrations,
+            held_out=False,
             bias=self.sizes.bias,
-        )  # fmt: skip
+        )
         trainer = Sft(
-            learning_rate=2e-3, batch_size=64, report_to=(),
+            learning_rate=2e-3,
+            batch_size=64,
+            report_to=(),
             options={"lr_scheduler_type": "cosine", "warmup_steps": 20},
-        )  # fmt: skip
+        )
         return self._train("warm_start", self._tiny_judge(), data, trainer, progress)
 
     def judge_training(self, progress: Progress) -> Any:
         steps = self.sizes.judge_steps
         data = Arithmetic(seed=self.seed + 2, limit=16 * steps, held_out=False)
         trainer = Grpo(
-            learning_rate=3e-4, steps=steps, logging_steps=2, save_steps=25,
+            learning_rate=3e-4,
+            steps=steps,
+            logging_steps=2,
+            save_steps=25,
             options={"lr_scheduler_type": "constant_with_warmup", "warmup_steps": 5},
-        )  # fmt: skip
+        )
         judge = JudgeRewardModel.load(self._judge("warm_start"))
         logged = self._train("judge_training", judge, data, trainer, progress)
         shutil.copytree(self._judge("judge_training"), self.out / "judge", dirs_exist_ok=True)
@@ -177,9 +190,13 @@ class Quickstart:
     def policy_warm_start(self, progress: Progress) -> Any:
         sizes = self.sizes
         policy.warm_up(
-            self._folder("base"), self._folder("policy_warm_start"), sizes.policy_examples,
-            sizes.forgets, self.seed + 3, progress,
-        )  # fmt: skip
+            self._folder("base"),
+            self._folder("policy_warm_start"),
+            sizes.policy_examples,
+            sizes.forgets,
+            self.seed + 3,
+            progress,
+        )
         return {}
 
     def trained_judge(self, progress: Progress) -> Any:
@@ -232,18 +249,26 @@ class Quickstart:
         }
 
     def _train(
-        self, stage: str, judge: JudgeRewardModel, data: Arithmetic, trainer: Trainer,
+        self,
+        stage: str,
+        judge: JudgeRewardModel,
+        data: Arithmetic,
+        trainer: Trainer,
         progress: Progress,
-    ) -> Any:  # fmt: skip
+    ) -> Any:
         run = Run(judge=judge, data=data, train=trainer, seed=self.seed)
         history = trainer.train(run, self._folder(stage), resume=True, progress=progress)
         return {"last": history[-1]}
 
     def _improve(self, arm: str, reward: Callable[..., Any], progress: Progress) -> Any:
         history = policy.improve(
-            self._folder("policy_warm_start"), self._folder(arm), reward, self.sizes.policy_steps,
-            self.seed + 6, progress,
-        )  # fmt: skip
+            self._folder("policy_warm_start"),
+            self._folder(arm),
+            reward,
+            self.sizes.policy_steps,
+            self.seed + 6,
+            progress,
+        )
         return {"last": history[-1]}
 
     def _reward(self, judge_folder: Path) -> Callable[..., Any]:

@@ -35,9 +35,11 @@ class Arithmetic(Source):
         for number in range(self.limit or 300):
             drawn = draw(generator, self.held_out)
             yield JudgmentTask.from_pair(
-                drawn.question, drawn.answer, mistake(drawn, generator),
+                drawn.question,
+                drawn.answer,
+                mistake(drawn, generator),
                 id=f"sum-{self.seed}-{number}",
-            )  # fmt: skip
+            )
 
     def demonstrations(self, format: JudgmentFormat, seed: int) -> Iterator[Demonstration]:
         """One random presentation of each task, with a thought that works the sum out."""

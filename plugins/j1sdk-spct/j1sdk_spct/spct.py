@@ -50,8 +50,12 @@ class SpctSingle(ScoreRange):
     name: ClassVar[str] = "spct-single"
     arity: ClassVar[Literal[1, 2]] = 1
     markers: ClassVar[tuple[str, ...]] = (
-        *MARKERS, *chain(*FENCES, *SECTIONS), RESPONSE, END_RESPONSE, r"\boxed",
-    )  # fmt: skip
+        *MARKERS,
+        *chain(*FENCES, *SECTIONS),
+        RESPONSE,
+        END_RESPONSE,
+        r"\boxed",
+    )
     low: int = 1
     """The lowest score a judge may give."""
     high: int = 10

@@ -68,9 +68,13 @@ class Item(Value):
     def task(self, chosen: str, rejected: str, suffix: str = "") -> JudgmentTask:
         """The pair as a task; `suffix` tells several pairs of one item apart."""
         return JudgmentTask.from_pair(
-            self.prompt, chosen, rejected,
-            reference=self.reference, subset=self.subset, id=self.id + suffix,
-        )  # fmt: skip
+            self.prompt,
+            chosen,
+            rejected,
+            reference=self.reference,
+            subset=self.subset,
+            id=self.id + suffix,
+        )
 
     def pair(self, chosen: str, rejected: str) -> Built:
         """An item of which one pair was made."""

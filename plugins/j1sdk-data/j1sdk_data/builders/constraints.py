@@ -95,9 +95,13 @@ def read_instructions(folder: Path, type: ConstraintType) -> Iterator[Instructio
             raise DataError(f"{path}, index {index}: instruction: there is none")
         if record.level:
             yield Instruction(
-                type=type, example=record.example_id, level=record.level, source=record.source,
-                versions=tuple(versions), target=record.target,
-            )  # fmt: skip
+                type=type,
+                example=record.example_id,
+                level=record.level,
+                source=record.source,
+                versions=tuple(versions),
+                target=record.target,
+            )
 
 
 def _array(path: Path) -> list[Any]:
@@ -169,8 +173,13 @@ class ConstraintChecks(JudgmentFormat):
     name: ClassVar[str] = "constraint-checks"
     arity: ClassVar[Literal[1, 2]] = 1
     markers: ClassVar[tuple[str, ...]] = (
-        *tag("think"), *tag("met"), REQUEST, END_REQUEST, RESPONSE, END_RESPONSE,
-    )  # fmt: skip
+        *tag("think"),
+        *tag("met"),
+        REQUEST,
+        END_REQUEST,
+        RESPONSE,
+        END_RESPONSE,
+    )
     constraints: int = Field(ge=1)
 
     @property

@@ -85,9 +85,13 @@ class FollowBenchPairs(Taught):
         for kind in self.types:
             for one in read_instructions(self.path, kind):
                 yield Constrained.model_validate(
-                    {"id": one.id, "prompt": one.text, "subset": f"{kind}/L{one.level}",
-                     "instruction": one}
-                )  # fmt: skip
+                    {
+                        "id": one.id,
+                        "prompt": one.text,
+                        "subset": f"{kind}/L{one.level}",
+                        "instruction": one,
+                    }
+                )
 
     async def build(self, item: Item) -> Built:
         drawn: list[Response] = []
@@ -126,8 +130,10 @@ class FollowBenchPairs(Taught):
         task = JudgmentTask(prompt=growth(instruction), responses=(text,), id=instruction.id)
         judged = await deliberate(
             ConstraintChecks(constraints=instruction.level),
-            self.checker, self.checking, Presentation(task=task, order=(0,)),
-        )  # fmt: skip
+            self.checker,
+            self.checking,
+            Presentation(task=task, order=(0,)),
+        )
         if judged.status is JudgmentStatus.ENGINE_ERROR:
             return Response(text, ENGINE_ERROR, detail=judged.detail)
         if judged.scores is None:

@@ -51,9 +51,14 @@ class NoisyInstruction(Prompted, Taught):
 
     name: ClassVar[str] = "noisy-instruction"
     failures: ClassVar[tuple[str, ...]] = (
-        "no_baseline", "truncated", "repeated_marker", "no_instruction", "unchanged_instruction",
-        "empty_answer", "identical_to_chosen",
-    )  # fmt: skip
+        "no_baseline",
+        "truncated",
+        "repeated_marker",
+        "no_instruction",
+        "unchanged_instruction",
+        "empty_answer",
+        "identical_to_chosen",
+    )
     chosen: Literal["given", "teacher"] = "given"
     """`given` takes the file's response, and asks the teacher only where there is none; `teacher`
     always asks, so that both responses are of one author, and style gives nothing away."""

@@ -41,11 +41,14 @@ class DataQuality(Value):
 
 
 def check(
-    paths: Sequence[Path], benchmarks: Mapping[str, Path] | None = None, words: int = 13,
-    threshold: float = 0.8, seed: int = 0,
+    paths: Sequence[Path],
+    benchmarks: Mapping[str, Path] | None = None,
+    words: int = 13,
+    threshold: float = 0.8,
+    seed: int = 0,
     announce: Announce = lambda title: lambda done, total: None,
     fields: FieldNames | None = None,
-) -> DataQuality:  # fmt: skip
+) -> DataQuality:
     """Look at files of tasks, taken together. Raises DataError, MissingExtraError.
 
     `threshold` is the similarity from which prompts count as nearly the same; `seed` decides the

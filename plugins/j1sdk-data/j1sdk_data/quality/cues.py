@@ -112,8 +112,9 @@ def find_cues(rows: Sequence[Row], seed: int = 0) -> Cues:
     lots = np.array([generator.random() < 0.5 for _ in pairs], dtype=bool)
     features = np.where(shown, 1.0, -1.0)[:, None] * differences
     enough = len(set(prompts)) >= FEWEST
-    told = [told_unread(features, labels, prompts, seed) if enough else None
-            for labels in (shown, lots)]  # fmt: skip
+    told = [
+        told_unread(features, labels, prompts, seed) if enough else None for labels in (shown, lots)
+    ]
     found = (cue(name, column) for name, column in zip(CUES, differences.T, strict=True))
     return Cues(
         pairs=len(pairs),

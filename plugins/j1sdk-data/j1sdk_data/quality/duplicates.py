@@ -98,8 +98,9 @@ def contradicted(pairs: Sequence[Row]) -> Copies:
     """Pairs that are there with both labels."""
     sides = grouped(
         ((row.prompt, frozenset((row.chosen, row.rejected))), row)
-        for row in pairs if row.chosen != row.rejected
-    )  # fmt: skip
+        for row in pairs
+        if row.chosen != row.rejected
+    )
     both = [group for group in sides.values() if len({row.chosen for row in group}) > 1]
     fewer = [sum(row.chosen == group[0].chosen for row in group) for group in both]
     lost = sum(min(one, len(group) - one) for one, group in zip(fewer, both, strict=True))

@@ -45,9 +45,11 @@ class Overlap(Value):
 
 
 def find_overlap(
-    rows: Sequence[Row], benchmarks: Mapping[str, Path], n: int = 13,
+    rows: Sequence[Row],
+    benchmarks: Mapping[str, Path],
+    n: int = 13,
     progress: Step = lambda done, total: None,
-) -> dict[str, Overlap]:  # fmt: skip
+) -> dict[str, Overlap]:
     """What the rows share with each benchmark. Raises DataError, MissingExtraError."""
     vocabulary = Vocabulary()
     known = {name: Index(path, n, vocabulary) for name, path in benchmarks.items()}
@@ -69,8 +71,9 @@ class Index:
         np, self._n = numpy(), n
         self._records = [
             np.concatenate([vocabulary.grams(text, n, whole=True) for text in texts])
-            for texts in map(list, map(strings, read_records(path))) if texts
-        ]  # fmt: skip
+            for texts in map(list, map(strings, read_records(path)))
+            if texts
+        ]
         if not self._records:
             raise DataError(f"{path}: there is no text in this benchmark")
         self._known = np.unique(np.concatenate(self._records))

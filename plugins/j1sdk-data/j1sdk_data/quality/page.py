@@ -66,9 +66,11 @@ def duplicates_table(found: Duplicates) -> Table:
         for name, copies in kinds.items()
     ]
     return Table(
-        title="Copies", header=("", "groups", "rows to drop", "for example"), rows=tuple(rows),
+        title="Copies",
+        header=("", "groups", "rows to drop", "for example"),
+        rows=tuple(rows),
         note="Prompts that come again are no fault where their responses differ.",
-    )  # fmt: skip
+    )
 
 
 def overlap_table(found: DataQuality) -> Table:
@@ -80,8 +82,9 @@ def overlap_table(found: DataQuality) -> Table:
     header = ("benchmark", "records", "of these in the data", "rows that have them", "for example")
     return Table(
         title=f"Runs of {found.overlap_words} words shared with benchmarks",
-        header=header, rows=tuple(rows),
-    )  # fmt: skip
+        header=header,
+        rows=tuple(rows),
+    )
 
 
 def balance_table(found: Balance) -> Table:
@@ -93,10 +96,12 @@ def balance_table(found: Balance) -> Table:
     ]
     header = ("subset", "pairs", "chosen is longer", "equal", "chosen", "rejected")
     return Table(
-        title="Balance", header=header, rows=tuple(rows),
+        title="Balance",
+        header=header,
+        rows=tuple(rows),
         note=f"{place(found)} {found.ties:,} rows are ties. Lengths are in characters; the share of"
         " longer ones leaves equals out.",
-    )  # fmt: skip
+    )
 
 
 def place(found: Balance) -> str:
@@ -119,10 +124,11 @@ def cues_table(cues: Cues) -> Table:
     rows += [(one.name, one.differs, one.more, one.alone) for one in cues.cues if one.differs]
     return Table(
         title="Telling the label without reading",
-        header=("cue", "pairs it differs in", "chosen has more", "labels told"), rows=tuple(rows),
+        header=("cue", "pairs it differs in", "chosen has more", "labels told"),
+        rows=tuple(rows),
         note="All together: a logistic regression on pairs that it was not fitted to. A cue alone:"
         " the share that is told by naming the side that has more of it, or less.",
-    )  # fmt: skip
+    )
 
 
 def tokens_table(cues: Cues) -> Table:
@@ -130,8 +136,9 @@ def tokens_table(cues: Cues) -> Table:
     rows = [(token, chosen, rejected) for token, (chosen, rejected) in cues.tokens.items()]
     return Table(
         title="Stray tokens of chat templates",
-        header=("token", "chosen responses", "rejected responses"), rows=tuple(rows),
-    )  # fmt: skip
+        header=("token", "chosen responses", "rejected responses"),
+        rows=tuple(rows),
+    )
 
 
 def charts(found: DataQuality) -> Iterator[Block]:
