@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import asyncio
 import os
+import signal
 import subprocess
 import sys
 from collections.abc import Awaitable, Callable, Iterator, Mapping
@@ -201,3 +202,11 @@ def chat_server() -> Iterator[Callable[[Script], ChatServer]]:
     """Starts servers, which end with the test."""
     with ExitStack() as servers:
         yield lambda script: servers.enter_context(ChatServer(script))
+
+
+@pytest.fixture
+def heeding_interrupts() -> Iterator[None]:
+    """A process that a shell puts in the background is born ignoring Ctrl-C."""
+    before = signal.signal(signal.SIGINT, signal.default_int_handler)
+    yield
+    signal.signal(signal.SIGINT, before)

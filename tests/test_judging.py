@@ -8,7 +8,6 @@ import sys
 import threading
 import time
 from collections import Counter
-from collections.abc import Iterator
 from pathlib import Path
 from typing import Any
 
@@ -137,14 +136,6 @@ def interrupted_at(number: int) -> Script:
         return says(conversation, sampling)
 
     return script
-
-
-@pytest.fixture
-def heeding_interrupts() -> Iterator[None]:
-    """A process that a shell puts in the background is born ignoring Ctrl-C."""
-    before = signal.signal(signal.SIGINT, signal.default_int_handler)
-    yield
-    signal.signal(signal.SIGINT, before)
 
 
 @pytest.mark.usefixtures("heeding_interrupts")

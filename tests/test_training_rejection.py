@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+from _thread import interrupt_main
 from pathlib import Path
 from typing import Any
 
@@ -133,17 +134,20 @@ def voter(count: int) -> JudgeRewardModel:
     return JudgeRewardModel(format=FORMAT, engine=Scripted(answers=(A,) * count))
 
 
+@pytest.mark.usefixtures("heeding_interrupts")
 def test_interrupted_sampling_goes_on_where_it_stopped(tmp_path: Path) -> None:
     tasks = Arithmetic(limit=150).load()
 
     def stop(done: int, total: int) -> None:
-        raise KeyboardInterrupt
+        if done == 100:
+            interrupt_main()  # as Ctrl-C does: judging goes on in a thread of its own
 
-    with pytest.raises(Interrupted, match=r"stopped in samples at step 256 of 300.*--resume"):
+    with pytest.raises(Interrupted, match=r"stopped in samples at step \d+ of 300.*--resume"):
         sample(voter(300), tasks, tmp_path, "samples", stop)
+    kept = len(read_judgments(tmp_path / "samples" / "judgments.jsonl"))
     told: list[tuple[int, int]] = []
     sample(voter(300), tasks, tmp_path, "samples", lambda *done: told.append(done))
-    assert told == [(300, 300)], "44 were left to judge"
+    assert 100 <= kept <= 300 and len(told) == 300 - kept and told[-1:] in ([], [(300, 300)])
     assert len(read_judgments(tmp_path / "samples" / "judgments.jsonl")) == 300
 
 
