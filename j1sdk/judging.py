@@ -112,6 +112,8 @@ def judge_shown(
     judge: JudgeRewardModel, shown: Shown, out: Path, progress: Progress | None = None
 ) -> Judged:
     """Judge what is shown of each task, less what `out` has; raises as `judge_to_folder` does."""
+    for _ in presentations(shown):
+        pass  # data that cannot be read leave no folder behind
     with claimed(out, judge_record(judge), OTHER_JUDGE), Log(out / JUDGMENTS_FILE, _done) as log:
         total, done = survey(judge, shown, log)
 

@@ -246,8 +246,8 @@ def test_tasks_that_cannot_be_had_are_refused(
     ("line", "complaint"),
     [
         ("{not json", "line 3: not JSON at column 2"),
-        ('{"prompt": "p", "chosen": "a"}', 'line 3: give "chosen" and "rejected"'),
-        ('{"prompt": "p", "chosen": "a", "rejected": 5}', "line 3: rejected: Input should be"),
+        ('{"prompt": "p", "chosen": "a"}', "line 3: `rejected` is missing"),
+        ('{"prompt": "p", "chosen": "a", "rejected": 5}', "line 3: rejected: expected text"),
         ("[]", "line 3: expected an object"),
     ],
 )
@@ -316,7 +316,7 @@ class TestJudge:
         assert "Judgments: ok 4" in result.stdout
         assert f"Written to {out / 'judgments.jsonl'}" in result.stderr
         lines = (out / "judgments.jsonl").read_text(encoding="utf-8").splitlines()
-        assert [json.loads(line)["task_id"] for line in lines] == [
+        assert [json.loads(line)["id"] for line in lines] == [
             "line-1", "line-1", "line-2", "line-2",
         ]  # fmt: skip
         assert json.loads((out / "metrics.json").read_text())["verdict_flip_rate"] == 1.0

@@ -61,7 +61,7 @@ def with_format(text: str) -> str:
 
 
 def test_the_run_file_of_the_documentation_is_read(run_file: Path) -> None:
-    text = dedent((run_module.__doc__ or "").split("\n\n", 1)[1].split("A judge's folder")[0])
+    text = dedent((run_module.__doc__ or "").split("\n\n", 2)[2].split("A judge's folder")[0])
     run = read_run(described(run_file, text))
     assert run.judge.engine == Transformers(model="Qwen/Qwen3-0.6B")
     assert run.judge.sampling == Sampling(max_new_tokens=1024)

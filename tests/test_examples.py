@@ -54,7 +54,7 @@ def test_llmbar_ends_every_judgment_in_a_status(quickstart_home: Path, tmp_path:
     run(quickstart_home, sys.executable, program, str(DATA / "LLMBar"), judge, str(tmp_path))
     lines = (tmp_path / "judgments.jsonl").read_text(encoding="utf-8").splitlines()
     judgments = [json.loads(line) for line in lines]
-    assert len({(one["task_id"], tuple(one["order"])) for one in judgments}) == 2 * 419
+    assert len({(one["id"], tuple(one["order"])) for one in judgments}) == 2 * 419
     counts = Counter(one["status"] for one in judgments)
     assert set(counts) <= {status.value for status in JudgmentStatus}
     assert counts["truncated"] > 0

@@ -107,8 +107,10 @@ def _field(message: Any, name: str) -> Any:
 def _text(message: Any) -> str:
     """The text of a message's content; raises DataError for a part that is none."""
     content = _field(message, "content")
+    if not content:
+        return ""
     try:
-        return Message(role="assistant", content=content).content if content else ""
+        return Message.model_validate({"role": "assistant", "content": content}).content
     except ValidationError as error:
         raise DataError(f"a completion that cannot be read: {explain(error)[0]}") from error
 

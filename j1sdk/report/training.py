@@ -105,4 +105,4 @@ def curves(title: str, y: str, history: Log, names: Mapping[str, str]) -> Curves
 
 def points(history: Log, key: str) -> list[tuple[float, float]]:
     """(step, value) wherever a log has the quantity."""
-    return [(entry["step"], entry[key]) for entry in history if key in entry]
+    return [(entry["step"], entry[key]) for entry in history if entry.get(key) is not None]
