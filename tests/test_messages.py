@@ -7,7 +7,7 @@ from typing import Any
 import pytest
 from pydantic import ValidationError
 
-from j1sdk import JudgmentTask, Message
+from j1sdk import ConfigError, JudgmentTask, Message
 
 CALL = {"id": "c1", "type": "function", "function": {"name": "add", "arguments": '{"a": 2}'}}
 TEXT = {"type": "text", "text": "Look: "}
@@ -80,5 +80,5 @@ def test_a_conversation_of_any_form_is_a_tuple_of_frozen_messages() -> None:
     ]
     prompts = [JudgmentTask(prompt=form, responses=["4", "5"]).prompt for form in forms]
     assert prompts == [(Message(role="user", content="2+2?"),)] * 3
-    with pytest.raises(ValidationError, match="frozen"):
+    with pytest.raises(ConfigError, match="frozen"):
         prompts[0][0].content = "x"  # type: ignore[misc]

@@ -17,6 +17,7 @@ class Serve(TextOptions):
     """How a reward server listens, answers and refuses: the `[serve]` table of a run file."""
 
     host: str = "127.0.0.1"
+    """Where to listen; 0.0.0.0 is every network, and asks for `token_env`."""
     port: int = Field(default=8000, ge=0, le=65535)
     """0 is any free port."""
     unscored: Literal["error", "group", "neutral", "floor"] = "error"
