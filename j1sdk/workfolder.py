@@ -140,7 +140,8 @@ class Log(Lines[Key]):
         super().__init__(path, key_of)
         with writing(path):
             self._file = path.open("ab", buffering=0)
-            self._file.truncate(self._size)
+            if path.stat().st_size != self._size:  # a file that is whole stays untouched
+                self._file.truncate(self._size)
         self._reader = path.open("rb")
         self._lock, self._synced = Lock(), time.monotonic()
         if not self._ended:

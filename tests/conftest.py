@@ -17,7 +17,7 @@ from typing import Any
 import pytest
 from hypothesis import settings
 from learnt import START
-from lines import LONGEST
+from lines import LONGEST, SLOW
 
 os.environ.pop("COLUMNS", None)  # pytest's readline tells xdist's processes that they are 80 wide
 settings.register_profile("patient", deadline=None)  # other work slows a machine down at times
@@ -38,7 +38,11 @@ def pytest_xdist_make_scheduler(config: pytest.Config, log: Any) -> Any:
     return LinesScheduling(config, log)
 
 
+@pytest.hookimpl(tryfirst=True)  # before tests are chosen by their marks
 def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:
+    for item in items:
+        if item.path.stem in SLOW or "quickstart_home" in getattr(item, "fixturenames", ()):
+            item.add_marker(pytest.mark.slow)
     items.sort(key=lambda item: item.path.stem not in LONGEST)
 
 

@@ -194,7 +194,12 @@ def test_adherence_is_about_sections_and_not_about_being_right() -> None:
 @pytest.mark.parametrize(
     ("reward", "format", "orders", "complaint"),
     [
-        (VerdictCorrectness(), Pointwise(), "both", "needs a pairwise format; pointwise is not"),
+        (
+            VerdictCorrectness(),
+            Pointwise(),
+            "both",
+            "needs a pairwise format, and pointwise is not one",
+        ),
         (VerdictConsistency(), Pointwise(), "both", "needs a pairwise format"),
         (ScoreOrdering(), PairwiseScores(), "both", "needs a pointwise format"),
         (VerdictConsistency(), PairwiseVerdict(), "first", 'set orders = "both"'),

@@ -48,6 +48,9 @@ class TRL(Adapter):
     name: ClassVar[str] = "trl"
     group_size: int | None = Field(default=None, ge=1)
     """TRL's num_generations; read from the trainer unless given, and checked against it."""
+    apart: bool = False
+    """A prompt's completions stand a whole batch of prompts apart, as OnlineDPOTrainer has them,
+    and not side by side. Every process's batch has to hold whole groups."""
     log_name: str | None = None
     """What TRL logs the reward as; `judge_` and the judge's format unless given."""
     asynchronous: bool = False
@@ -74,10 +77,10 @@ class Reward(_Judged):
         ranked = _is_ranked(judge, batch)
         grouped = ranked or adapter.unscored == "group"
         size = _group_size(adapter, batch) if grouped else 1
-        meet = gather if grouped else _only_this
+        meet = gather if grouped and not adapter.apart else _only_this
         everyone = _together(lambda: _items(adapter, batch), meet)
         items, rank = [item for part in everyone for item in part], _rank(everyone)
-        mine = _groups(items, size)[rank :: len(everyone)]
+        mine = _groups(items, size, adapter.apart)[rank :: len(everyone)]
         parts = _together(lambda: run(_judge(judge, items, mine, ranked)), meet)
         judged = {place: outcome for part in parts for place, outcome in part.items()}
         start = sum(map(len, everyone[:rank]))
@@ -92,7 +95,7 @@ class AsyncReward(_Judged):
         adapter, ranked = self._adapter, _is_ranked(self._judge, batch)
         grouped = ranked or adapter.unscored == "group"
         items = _items(adapter, batch)
-        groups = _groups(items, _group_size(adapter, batch) if grouped else 1)
+        groups = _groups(items, _group_size(adapter, batch) if grouped else 1, adapter.apart)
         judged = await _judge(self._judge, items, groups, ranked)
         return _rewards(adapter, [judged[place] for place in range(len(items))], batch)
 
@@ -156,10 +159,14 @@ def _group_size(adapter: TRL, batch: Batch) -> int:
     return int(own if trainer.model.training else trainer.num_generations_eval)
 
 
-def _groups(items: Sequence[Item], size: int) -> list[range]:
+def _groups(items: Sequence[Item], size: int, apart: bool) -> list[range]:
     """Where each group's rows stand; raises ConfigError where a group is not whole."""
-    groups = [range(start, start + size) for start in range(0, len(items), size)]
-    prompts = [{item.prompt for item in items[group.start : group.stop]} for group in groups]
+    count = len(items) // size
+    if apart:
+        groups = [range(start, len(items), count) for start in range(count)]
+    else:
+        groups = [range(start, start + size) for start in range(0, count * size, size)]
+    prompts = [{items[place].prompt for place in group} for group in groups]
     if len(items) % size or any(len(several) > 1 for several in prompts):
         raise ConfigError(
             f"the {len(items)} rows of the batch are not groups of {size} completions of one"
