@@ -31,7 +31,7 @@ def wrong(tmp_path: Path) -> Path:
 
 def lines_with_errors(shown: str, path: Path) -> set[int]:
     """The lines of a file that mypy complains about."""
-    told = (line.split(":") for line in shown.splitlines() if line.startswith(f"{path}:"))
+    told = (line.split(":") for line in shown.splitlines() if line.startswith(f"{path.name}:"))
     return {int(number) for _, number, *_ in told}
 
 

@@ -9,7 +9,7 @@ from pathlib import Path
 import torch
 from j1sdk_quickstart.models import make_model, make_tokenizer
 from j1sdk_quickstart.pretraining import Lesson, batch, make_optimizers, train_step
-from j1sdk_quickstart.sums import Sum, draw, mistake
+from j1sdk_quickstart.sums import OPERANDS, Sum, draw, mistake
 from learnt import START
 from transformers import AutoModelForCausalLM, AutoTokenizer, PreTrainedTokenizerFast
 
@@ -24,6 +24,12 @@ Teach = Callable[[random.Random], Lesson]
 def sums(count: int, seed: int, held_out: bool) -> list[Sum]:
     generator = random.Random(seed)
     return [draw(generator, held_out) for _ in range(count)]
+
+
+def held_out_sums() -> list[Sum]:
+    """Every sum that no training shows, once."""
+    drawn = (Sum(first, second) for first in OPERANDS for second in OPERANDS)
+    return [one for one in drawn if one.held_out]
 
 
 def answer_to(drawn: Sum, answer: str) -> Lesson:
