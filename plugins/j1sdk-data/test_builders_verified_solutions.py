@@ -18,7 +18,7 @@ from j1sdk.data.gsm8k import MODELS
 from j1sdk.engines.scripted import Answer, Script
 from j1sdk.errors import ConfigError
 
-SHARED = Path(__file__).parents[2] / "shared" / "data"
+SHARED = Path(__file__).parents[3] / "shared" / "data"
 SOLUTIONS = SHARED / "grade-school-math/grade_school_math/data/example_model_solutions.jsonl"
 CUT = Completion(text="so\nA: 4", finish_reason="length")
 DOWN = EngineError("the server is down")

@@ -13,7 +13,7 @@ from j1sdk_data.builders.verifiers import VERIFIERS, boxed, value
 
 from j1sdk.data.gsm8k import MODELS
 
-SHARED = Path(__file__).parents[2] / "shared" / "data"
+SHARED = Path(__file__).parents[3] / "shared" / "data"
 SOLUTIONS = SHARED / "grade-school-math/grade_school_math/data/example_model_solutions.jsonl"
 NUMBER, BOXED = VERIFIERS["number"], VERIFIERS["boxed"]
 

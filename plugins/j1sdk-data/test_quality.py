@@ -19,7 +19,7 @@ from j1sdk.data.gsm8k import Gsm8kSolutions
 from j1sdk.errors import DataError
 from j1sdk.report import render
 
-SHARED = Path(__file__).parents[2] / "shared" / "data"
+SHARED = Path(__file__).parents[3] / "shared" / "data"
 needs_shared_data = pytest.mark.skipif(
     not SHARED.is_dir(), reason="shared data not found at ../shared/data"
 )

@@ -17,7 +17,7 @@ from j1sdk_data.quality.rows import Row
 from j1sdk.errors import DataError
 from j1sdk.types import JudgmentTask
 
-SHARED = Path(__file__).parents[2] / "shared" / "data"
+SHARED = Path(__file__).parents[3] / "shared" / "data"
 GSM8K = SHARED / "grade-school-math/grade_school_math/data"
 LONG = "A farmer has seven hens and each of them lays two eggs on every day of May but one."
 
