@@ -2,6 +2,7 @@
 # make test         install, then lint, types, import layers and the fast tests
 # make test-all     the slow tests: everything that trains, kills processes or runs a recipe
 # make test-stack   tests on the real vLLM and OpenRLHF, in an environment of its own (4 GB)
+# make test-frameworks   every adapter, called by the real framework's own code
 # make clean        remove the environments and what runs have written
 
 PYTHON ?= python3
@@ -10,14 +11,17 @@ STACK ?= .venv-stack
 PIP = $(VENV)/bin/pip install --quiet -c constraints.txt
 STACK_PIP = $(STACK)/bin/pip install --quiet --no-deps
 PLUGINS = $(wildcard plugins/*)
+HOSTS = .cache/frameworks
+FRAMEWORKS = $(basename $(notdir $(wildcard tests/frameworks/requirements/*.txt)))
+.SECONDARY:
 # two processes, in the order of collection: tests/support/lines.py says which files share one
 AT_ONCE = -n 2 --no-loadscope-reorder
 PROJECTS = pyproject.toml $(wildcard plugins/*/pyproject.toml)
 
 # two processes have two cores: more threads would only wait for each other
-test test-all test-stack: export OMP_NUM_THREADS = 1
+test test-all test-stack test-frameworks: export OMP_NUM_THREADS = 1
 
-.PHONY: quickstart test test-all test-stack lint install install-stack clean
+.PHONY: quickstart test test-all test-stack test-frameworks lint install install-stack clean
 
 quickstart: install
 	$(VENV)/bin/j1 quickstart --out runs/quickstart --resume
@@ -27,10 +31,21 @@ test: lint
 	$(VENV)/bin/pytest $(AT_ONCE)
 
 test-all: install
-	$(VENV)/bin/pytest -m "slow and not stack" $(AT_ONCE)
+	$(VENV)/bin/pytest -m "slow and not stack and not frameworks" $(AT_ONCE)
 
 test-stack: install-stack
 	$(STACK)/bin/pytest -m stack $(AT_ONCE) tests/stack
+
+# each framework in a folder of its own, put before what is installed: their pins exclude each other
+test-frameworks: $(FRAMEWORKS:%=test-framework-%)
+
+test-framework-%: install $(HOSTS)/%/.installed
+	PYTHONPATH=$(CURDIR)/$(HOSTS)/$* $(VENV)/bin/pytest -m frameworks -W default tests/frameworks/test_$*.py
+
+$(HOSTS)/%/.installed: tests/frameworks/requirements/%.txt | install
+	rm -rf $(@D)
+	$(VENV)/bin/pip install --quiet --no-deps --ignore-requires-python --target $(@D) -r $<
+	touch $@
 
 lint: install
 	$(VENV)/bin/ruff check .

@@ -116,6 +116,10 @@ def commands() -> dict[str, tuple[str, str]]:
             "j1sdk.cli.compare:compare",
             "Compare the runs in FOLDERS, which `j1 eval --benchmark ... --out` wrote.",
         ),
+        "connect": (
+            "j1sdk.cli.connect:connect",
+            "Make the judge of RUN_FILE, or the one served at --url, the reward of FRAMEWORK.",
+        ),
         "describe": (
             "j1sdk.cli.describe:describe",
             "Show the kinds of components, the names of a KIND, or the options of a NAME.",

@@ -207,7 +207,7 @@ class JudgeRewardModel(Value):
         """
         kind: type[Any] = catalogue().find("adapters", framework)
         adapter = validate(kind, options, f"the adapter {framework!r}")
-        made: Callable[..., Any] = adapter.reward_function(self)
+        made: Callable[..., Any] = adapter.reward_function(adapter.scorer(self))
         return made
 
     @classmethod

@@ -36,6 +36,11 @@ def read_tables(path: Path, settings: Sequence[str] = ()) -> dict[str, Any]:
         raise ConfigError(f"cannot read {path}: {error.strerror or error}") from error
     except (tomllib.TOMLDecodeError, UnicodeDecodeError) as error:
         raise ConfigError(f"{path} is not TOML: {error}") from error
+    return changed(tables, settings)
+
+
+def changed(tables: dict[str, Any], settings: Sequence[str]) -> dict[str, Any]:
+    """The tables, in which settings such as `"train.learning_rate=1e-5"` are made."""
     for setting in settings:
         _set(tables, *_parsed(setting))
     return tables

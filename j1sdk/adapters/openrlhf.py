@@ -8,17 +8,23 @@ from __future__ import annotations
 import asyncio
 from collections.abc import Callable, Sequence
 from functools import partial
+from pathlib import Path
 from typing import Any, ClassVar, Literal
 
 from pydantic import Field
 
-from j1sdk.adapters import Adapter
-from j1sdk.adapters.scores import Item, Outcome, late, logged, numbers, score_alone
+from j1sdk.adapters import Adapter, Instructions, Scorer
+from j1sdk.adapters.scores import Item, Outcome, late, logged, numbers
 from j1sdk.adapters.texts import TextOptions, after_prompt, item_of
 from j1sdk.background import run
 from j1sdk.errors import DataError
-from j1sdk.judge import JudgeRewardModel
 
+FILE = """\
+# OpenRLHF loads this by --reward.remote_url, once in every rollout worker.
+from j1sdk.adapters.connection import reward_function
+
+reward_func = reward_function({connection!r})
+"""
 RewardFunction = Callable[[Sequence[str], Sequence[str], Sequence[Any]], dict[str, Any]]
 
 
@@ -30,32 +36,50 @@ class OpenRLHF(Adapter, TextOptions):
     """
 
     name: ClassVar[str] = "openrlhf"
+    title: ClassVar[str] = "OpenRLHF"
+    distribution: ClassVar[str] = "openrlhf"
+    tested: ClassVar[str] = "0.11.2"
     unscored: Literal["neutral", "floor", "error"] = "error"
     """What a response without a score gets: 0.5, 0, or an UnscoredError."""
     deadline: float = Field(default=150.0, gt=0)
     """Seconds a sample may take; OpenRLHF gives up after 180."""
 
-    def reward_function(self, judge: JudgeRewardModel) -> RewardFunction:
-        return partial(self._score, judge)
+    def reward_function(self, scorer: Scorer) -> RewardFunction:
+        return partial(self._score, scorer)
+
+    def instructions(self, connection: Path) -> Instructions:
+        if self.url is not None:
+            token = f"?token=${self.token_env}" if self.token_env else ""
+            return Instructions(
+                where="OpenRLHF's command line; it asks the server itself",
+                paste=f"--reward.remote_url {self.url}/get_reward{token}",
+            )
+        file = connection.with_name("j1_reward.py")
+        return Instructions(
+            where="OpenRLHF's command line",
+            paste=f"--reward.remote_url {file}",
+            files={file.name: FILE.format(connection=str(connection))},
+        )
 
     def _score(
         self,
-        judge: JudgeRewardModel,
+        scorer: Scorer,
         queries: Sequence[str],
         prompts: Sequence[str],
         labels: Sequence[Any],
     ) -> dict[str, Any]:
-        outcomes = run(self._outcomes(judge, items_of(queries, prompts, labels, self)))
+        outcomes = run(self._outcomes(scorer, items_of(queries, prompts, labels, self)))
         return answer(numbers(outcomes, self.unscored), outcomes)
 
-    async def _outcomes(self, judge: JudgeRewardModel, items: Sequence[Item]) -> list[Outcome]:
-        return list(await asyncio.gather(*(self._in_time(judge, item) for item in items)))
+    async def _outcomes(self, scorer: Scorer, items: Sequence[Item]) -> list[Outcome]:
+        return list(await asyncio.gather(*(self._in_time(scorer, item) for item in items)))
 
-    async def _in_time(self, judge: JudgeRewardModel, item: Item) -> Outcome:
+    async def _in_time(self, scorer: Scorer, item: Item) -> Outcome:
         try:
-            return await asyncio.wait_for(score_alone(judge, item), self.deadline)
+            (outcome,) = await asyncio.wait_for(scorer.score([item]), self.deadline)
         except TimeoutError:
             return late(self.deadline)
+        return outcome
 
 
 def items_of(

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import asyncio
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass, replace
 from statistics import fmean
@@ -99,6 +100,27 @@ async def score_group(
             for item in group
         ]
     )
+
+
+async def score_together(
+    judge: JudgeRewardModel, items: Sequence[Item], note: Note = unnoted
+) -> list[Outcome]:
+    """The outcome of each of some responses to one prompt, and their mean.
+
+    A judge that compares ranks them among each other; one response, and those with a reference
+    answer to be compared with, are scored alone.
+    """
+    if is_ranked(judge, items):
+        return await score_group(judge, items, note)
+    return with_group_mean(
+        await asyncio.gather(*(score_alone(judge, item, note) for item in items))
+    )
+
+
+def is_ranked(judge: JudgeRewardModel, items: Sequence[Item]) -> bool:
+    """Whether responses are compared with each other, and not each with its reference."""
+    alone = len(items) < 2 or any(item.reference is not None for item in items)
+    return judge.format.arity > 1 and not alone
 
 
 def with_group_mean(outcomes: Sequence[Outcome]) -> list[Outcome]:

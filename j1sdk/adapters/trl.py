@@ -15,21 +15,17 @@ from typing import Any, ClassVar, TypeVar
 
 from pydantic import Field
 
-from j1sdk.adapters import Adapter
+from j1sdk.adapters import Adapter, Scorer
 from j1sdk.adapters.answers import conversation, final_answer, opens_thinking, reference_answer
 from j1sdk.adapters.scores import (
     UNSCORED_RATE,
     Item,
     Outcome,
-    score_alone,
-    score_group,
     settled,
     unscored_rate,
-    with_group_mean,
 )
 from j1sdk.background import run
 from j1sdk.errors import ConfigError, DataError, J1Error
-from j1sdk.judge import JudgeRewardModel
 
 Rewards = list[float | None]
 Batch = dict[str, Any]
@@ -46,6 +42,10 @@ class TRL(Adapter):
     """
 
     name: ClassVar[str] = "trl"
+    title: ClassVar[str] = "TRL"
+    distribution: ClassVar[str] = "trl"
+    tested: ClassVar[str] = "1.16.0"
+    one_per_worker: ClassVar[bool] = False
     group_size: int | None = Field(default=None, ge=1)
     """TRL's num_generations; read from the trainer unless given, and checked against it."""
     apart: bool = False
@@ -57,31 +57,31 @@ class TRL(Adapter):
     """Make a coroutine function, which TRL runs beside other asynchronous rewards. It talks to no
     other process, so every process's batch has to hold whole groups. Needs TRL 1.14 or newer."""
 
-    def reward_function(self, judge: JudgeRewardModel) -> Reward | AsyncReward:
-        return (AsyncReward if self.asynchronous else Reward)(self, judge)
+    def reward_function(self, scorer: Scorer) -> Reward | AsyncReward:
+        return (AsyncReward if self.asynchronous else Reward)(self, scorer)
 
 
 class _Judged:
     """What both forms of a reward have."""
 
-    def __init__(self, adapter: TRL, judge: JudgeRewardModel) -> None:
-        self._adapter, self._judge = adapter, judge
-        self.__name__ = adapter.log_name or "judge_" + judge.format.name.replace("-", "_")
+    def __init__(self, adapter: TRL, scorer: Scorer) -> None:
+        self._adapter, self._scorer = adapter, scorer
+        self.__name__ = adapter.log_name or scorer.label
 
 
 class Reward(_Judged):
     """What TRL calls. Processes meet in its own thread, twice and always in this order."""
 
     def __call__(self, **batch: Any) -> Rewards:
-        adapter, judge = self._adapter, self._judge
-        ranked = _is_ranked(judge, batch)
+        adapter, scorer = self._adapter, self._scorer
+        ranked = run(_is_ranked(scorer, batch))
         grouped = ranked or adapter.unscored == "group"
         size = _group_size(adapter, batch) if grouped else 1
         meet = gather if grouped and not adapter.apart else _only_this
         everyone = _together(lambda: _items(adapter, batch), meet)
         items, rank = [item for part in everyone for item in part], _rank(everyone)
         mine = _groups(items, size, adapter.apart)[rank :: len(everyone)]
-        parts = _together(lambda: run(_judge(judge, items, mine, ranked)), meet)
+        parts = _together(lambda: run(_score(scorer, items, mine)), meet)
         judged = {place: outcome for part in parts for place, outcome in part.items()}
         start = sum(map(len, everyone[:rank]))
         outcomes = [judged[place] for place in range(start, start + len(everyone[rank]))]
@@ -92,17 +92,18 @@ class AsyncReward(_Judged):
     """The same for this process's rows alone: TRL runs it in a thread where none may meet."""
 
     async def __call__(self, **batch: Any) -> Rewards:
-        adapter, ranked = self._adapter, _is_ranked(self._judge, batch)
+        adapter = self._adapter
+        ranked = await _is_ranked(self._scorer, batch)
         grouped = ranked or adapter.unscored == "group"
         items = _items(adapter, batch)
         groups = _groups(items, _group_size(adapter, batch) if grouped else 1, adapter.apart)
-        judged = await _judge(self._judge, items, groups, ranked)
+        judged = await _score(self._scorer, items, groups)
         return _rewards(adapter, [judged[place] for place in range(len(items))], batch)
 
 
-def _is_ranked(judge: JudgeRewardModel, batch: Batch) -> bool:
+async def _is_ranked(scorer: Scorer, batch: Batch) -> bool:
     """Whether responses are compared with each other; the same in every process."""
-    return judge.format.arity > 1 and batch.get("reference") is None
+    return batch.get("reference") is None and await scorer.compares()
 
 
 def _items(adapter: TRL, batch: Batch) -> list[Item]:
@@ -177,19 +178,13 @@ def _groups(items: Sequence[Item], size: int, apart: bool) -> list[range]:
     return groups
 
 
-async def _judge(
-    judge: JudgeRewardModel, items: Sequence[Item], groups: Sequence[range], ranked: bool
+async def _score(
+    scorer: Scorer, items: Sequence[Item], groups: Sequence[range]
 ) -> dict[int, Outcome]:
     """The outcomes of these groups, by the place of each row."""
-
-    async def of_group(group: range) -> list[Outcome]:
-        members = [items[place] for place in group]
-        if ranked:
-            return await score_group(judge, members)
-        scored = await asyncio.gather(*(score_alone(judge, item) for item in members))
-        return with_group_mean(scored)
-
-    scored = await asyncio.gather(*map(of_group, groups))
+    scored = await asyncio.gather(
+        *(scorer.score([items[place] for place in group]) for group in groups)
+    )
     placed = (zip(*pair, strict=True) for pair in zip(groups, scored, strict=True))
     return {place: outcome for group in placed for place, outcome in group}
 

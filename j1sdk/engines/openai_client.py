@@ -97,6 +97,11 @@ class Client:
         async with self._slots:
             return await self._insist(url, json.dumps(body).encode(), read)
 
+    async def get(self, url: str, read: Callable[[Any], Read]) -> Read:
+        """As `post`, for what is asked without a body."""
+        async with self._slots:
+            return await self._insist(url, None, read)
+
     async def once(self, name: str, find_out: Callable[[], Coroutine[Any, Any, Known]]) -> Known:
         """What is found out once, however many want to know."""
         if name not in self._known or self._known[name].cancelled():
@@ -112,7 +117,7 @@ class Client:
     def _loop(self) -> asyncio.AbstractEventLoop:
         return asyncio.get_running_loop()
 
-    async def _insist(self, url: str, data: bytes, read: Callable[[Any], Read]) -> Read:
+    async def _insist(self, url: str, data: bytes | None, read: Callable[[Any], Read]) -> Read:
         begun = self._loop.time()
         ends = begun + self._limits.deadline
         for attempt in count(1):
@@ -132,7 +137,7 @@ class Client:
         """When a silent server is given up by all, or each that waits would wait in vain anew."""
         return inf if self._silent_since is None else self._silent_since + self._limits.deadline
 
-    async def _attempt(self, url: str, data: bytes, ends: float) -> bytes:
+    async def _attempt(self, url: str, data: bytes | None, ends: float) -> bytes:
         """One attempt; raises Passing, or EngineError for what another would not change."""
         from aiohttp import ClientError, ClientSSLError
 
@@ -153,10 +158,12 @@ class Client:
         if self._silent_since is None:
             self._silent_since = self._loop.time()
 
-    async def _once(self, url: str, data: bytes) -> bytes:
+    async def _once(self, url: str, data: bytes | None) -> bytes:
         if self.closed:
             raise EngineError(CLOSED)
-        async with self._session.post(url, data=data, allow_redirects=False) as response:
+        method = "GET" if data is None else "POST"
+        asking = self._session.request(method, url, data=data, allow_redirects=False)
+        async with asking as response:
             self._silent_since = None
             body = await response.read()
             if response.status == 200:

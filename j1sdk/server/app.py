@@ -73,7 +73,7 @@ def build_app(judge: JudgeRewardModel, options: Serve) -> FastAPI:
 def posts(desk: Desk) -> dict[str, Endpoint]:
     """What is asked for judgments."""
     trainers = {dialect.path: scoring(dialect, desk) for dialect in dialects()}
-    return {**trainers, "/v1/judge": full_judgments(desk)}
+    return {**trainers, "/v1/judge": full_judgments(desk), "/v1/score": outcomes_of(desk)}
 
 
 async def refused(request: Request, refusal: Exception) -> Response:
@@ -149,6 +149,40 @@ class Ask(Value):
         if format.arity == 2 and len(self.responses) > 2 and self.reference is not None:
             raise Unreadable("a ranking of more than two responses is shown no reference")
         return JudgmentTask(**dict(self))
+
+
+class ToScore(Value):
+    """One response, for `POST /v1/score`."""
+
+    prompt: Conversation = Field(min_length=1)
+    response: str | None
+    """The policy's answer; null where it came to none, which is unscored."""
+    reference: str | None = None
+
+
+class Group(Value):
+    """Responses for `POST /v1/score`: those to one prompt, where the judge compares them.
+
+    As many outcomes come back, in this order. What fails has the score null and a reason, with HTTP
+    200: whoever asks decides what stands for it. A response by itself waits for the others of its
+    `group` where the server has cohorts.
+    """
+
+    items: tuple[ToScore, ...] = Field(min_length=1)
+    group: str = ""
+
+
+def outcomes_of(desk: Desk) -> Endpoint:
+    """Our own route for rewards, which adapters ask: scores that may be null, and why."""
+
+    async def answer(request: Request) -> Response:
+        group = await read(request, Group, desk)
+        name = named_group(request) or group.group
+        items = [Item(**dict(item), group=name) for item in group.items]
+        outcomes = await unless_gone(request, desk.score_together(items))
+        return in_json({"outcomes": outcomes})
+
+    return timed(answer, desk)
 
 
 def full_judgments(desk: Desk) -> Endpoint:
@@ -276,6 +310,7 @@ class Views:
         """The judge, as OpenAI's API lists models."""
         since = int(self._desk.meter.history.since)
         model = {"id": self._name(), "object": "model", "created": since, "owned_by": "j1sdk"}
+        model |= {"arity": self._desk.judge.format.arity, "cohort": self._desk.options.cohort}
         return in_json({"object": "list", "data": [model]})
 
     async def metrics(self, request: Request) -> Response:

@@ -13,7 +13,15 @@ from contextlib import asynccontextmanager, contextmanager
 from dataclasses import replace
 from typing import TypeVar
 
-from j1sdk.adapters.scores import Item, Outcome, late, score_alone, score_group
+from j1sdk.adapters.scores import (
+    Item,
+    Outcome,
+    is_ranked,
+    late,
+    score_alone,
+    score_group,
+    with_group_mean,
+)
 from j1sdk.deliberation import question
 from j1sdk.errors import EngineError
 from j1sdk.judge import JudgeRewardModel, RankedResponses
@@ -53,6 +61,7 @@ class Desk:
         """What makes judging impossible; the server ends with it."""
         self.meter = Meter(lambda: self.pending, lambda: self.ready and not self.closing)
         self._items = Sharing[Item, Outcome](self.meter.shared)
+        self._groups = Sharing[tuple[Item, ...], list[Outcome]](self.meter.shared)
         self._tasks = Sharing[JudgmentTask, Verdict](self.meter.shared)
         self._cohorts = (
             Cohorts(self._ranked, options.cohort, options.cohort_wait, options.deadline, self.meter)
@@ -73,6 +82,27 @@ class Desk:
             if len(items) == 1:  # as trainers ask: not worth a task of its own
                 return [await self._outcome(items[0])]
             return list(await asyncio.gather(*map(self._outcome, items)))
+
+    async def score_together(self, items: Sequence[Item]) -> list[Outcome]:
+        """What becomes of each response of one request; raises a Refusal.
+
+        Where the judge compares responses with each other, they are a whole group.
+        """
+        if not is_ranked(self.judge, items):
+            return with_group_mean(await self.score(items))
+        if len({item.prompt for item in items}) > 1:
+            raise Unreadable(
+                "responses that are ranked together need one prompt: send others apart"
+            )
+        for item in items:
+            self._fits(item.prompt, (item.response, None))
+        group = tuple(items)
+        with self._admitted(len(group)):
+            waiting = self._groups.get(group, lambda: self._ranked(group))
+            outcomes = await self._in_time(waiting) or [late(self.options.deadline)] * len(group)
+        for outcome in outcomes:
+            self.meter.answered(outcome)
+        return outcomes
 
     async def judge_task(self, task: JudgmentTask) -> Verdict | None:
         """All judgments of a task; None where the deadline came first. Raises a Refusal."""

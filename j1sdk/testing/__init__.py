@@ -16,6 +16,7 @@ fixture:
 The judges they use are public: `oracle` is always right, `always_first` has only position bias.
 """
 
+from j1sdk.testing.adapters import AdapterContract, Row, judge_by_rule, worth
 from j1sdk.testing.benchmarks import BenchmarkContract
 from j1sdk.testing.components import ComponentContract
 from j1sdk.testing.engines import EngineContract
@@ -34,6 +35,7 @@ from j1sdk.testing.scalings import Drawing, ScalingContract
 from j1sdk.testing.sources import SourceContract
 
 __all__ = [
+    "AdapterContract",
     "BenchmarkContract",
     "Compare",
     "ComponentContract",
@@ -42,12 +44,15 @@ __all__ = [
     "FormatContract",
     "RankingContract",
     "RewardContract",
+    "Row",
     "ScalingContract",
     "SourceContract",
     "always_first",
     "example_presentations",
     "example_tasks",
     "isolated_catalogue",
+    "judge_by_rule",
     "judged",
     "oracle",
+    "worth",
 ]

@@ -8,7 +8,8 @@ from __future__ import annotations
 
 from pathlib import Path
 
-from j1sdk.adapters.openrlhf import OpenRLHF, RewardFunction
+from j1sdk.adapters.openrlhf import RewardFunction
+from j1sdk.adapters.texts import TextOptions
 from j1sdk.files import write_text
 from j1sdk.run import open_run
 from j1sdk.server import Serve
@@ -30,7 +31,8 @@ def openrlhf_reward_function(judge: str | Path) -> RewardFunction:
     """
     run = open_run(Path(judge))
     served = run.serve or Serve()
-    options = {name: getattr(served, name) for name in OpenRLHF.model_fields}
+    shared = TextOptions.model_fields.keys() | {"unscored", "deadline"}
+    options = {name: getattr(served, name) for name in shared}
     return run.judge.as_reward_function("openrlhf", **options)
 
 
