@@ -24,22 +24,19 @@ from statistics import fmean, stdev
 from typing import Any, NamedTuple
 
 import torch
-from j1sdk_quickstart.pretraining import Lesson, batch
-from j1sdk_quickstart.tasks import Arithmetic, thought
 from pydantic import TypeAdapter
 from recording import Row, hash_of, parser, record, spread
 from transformers import AutoModelForCausalLM, AutoTokenizer
 
-from j1sdk import PairwiseVerdict, Source
+from j1sdk import Source
 from j1sdk.evaluation.metrics import Metrics, measure
 from j1sdk.files import write_text
 from j1sdk.run import Run
-from j1sdk.types import presentations
 
 ROOT = Path(__file__).parents[1]
 sys.path.insert(0, str(ROOT / "tests" / "support"))
 
-from biased_judge import biased_judge  # noqa: E402
+from biased_judge import biased_judge, odds_of  # noqa: E402
 from learning import RECIPE, Recipe, judged, run_of, sums, tossed  # noqa: E402
 from learnt import ALPHA, SignTest, right_in_both, sign_test  # noqa: E402
 from openrlhf_runs import VLLM_ON_CPU, finish, started  # noqa: E402
@@ -244,47 +241,15 @@ def chance_to_fail(tests: Sequence[SignTest]) -> float:
     return float(t.cdf((norm.isf(ALPHA) - fmean(values)) / scale, len(values) - 1))
 
 
-class Odds(NamedTuple):
-    """What a judge makes of right thoughts, on average over pairs."""
-
-    first: float
-    """Log odds of A against B where A is right, in nats."""
-    second: float
-    """And where B is."""
-    thought: float
-    """The chance to think right at T = 1, in both orders."""
-
-
 def described(seed: int) -> str:
     """A start by its name in the cache, the hash of its weights, and how it is biased."""
     start = biased_judge(seed)
-    odds = odds_of(start)
+    model = AutoModelForCausalLM.from_pretrained(start, dtype=torch.float32)
+    odds = odds_of(model, AutoTokenizer.from_pretrained(start))
     return (
         f"{start.name} (weights {hash_of(start)}): log odds of A {odds.first:+.2f} where A is"
         f" right, {odds.second:+.2f} where B is; right thoughts in both orders {odds.thought:.2f}"
     )
-
-
-@torch.no_grad()
-def odds_of(judge: Path, pairs: int = 100) -> Odds:
-    tokenizer = AutoTokenizer.from_pretrained(judge)
-    model = AutoModelForCausalLM.from_pretrained(judge, dtype=torch.float32)
-    by_order: list[list[float]] = [[], []]
-    thoughts = []
-    for task in Arithmetic(seed=100, limit=pairs).load():
-        chance = 1.0
-        for place, shown in enumerate(presentations(task, 2)):
-            say = [PairwiseVerdict().write(scores, thought(shown)) for scores in ((1, 0), (0, 1))]
-            ids, labels = batch(
-                tokenizer, [Lesson(PairwiseVerdict().render(shown), text) for text in say]
-            )
-            chances = model(input_ids=ids).logits[:, :-1].log_softmax(-1)
-            of_labels = chances.gather(-1, ids[:, 1:, None])[..., 0] * (labels[:, 1:] != -100)
-            same = (ids[0, 1:] == ids[1, 1:]).cumprod(0).bool()
-            by_order[place].append(float(of_labels[0].sum() - of_labels[1].sum()))
-            chance *= float(of_labels[0][same].sum().exp())
-        thoughts.append(chance)
-    return Odds(fmean(by_order[0]), fmean(by_order[1]), fmean(thoughts))
 
 
 def told(recipe: Recipe) -> str:

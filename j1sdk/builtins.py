@@ -94,6 +94,9 @@ def trainers() -> dict[str, str]:
 @hookimpl
 def adapters() -> dict[str, str]:
     return {
+        "inspect-ai": "j1sdk.adapters.inspect_ai:InspectAI",
+        "llamafactory": "j1sdk.adapters.llamafactory:LlamaFactory",
+        "lighteval": "j1sdk.adapters.lighteval:Lighteval",
         "openrlhf": "j1sdk.adapters.openrlhf:OpenRLHF",
         "trl": "j1sdk.adapters.trl:TRL",
     }

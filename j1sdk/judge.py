@@ -200,15 +200,14 @@ class JudgeRewardModel(Value):
         """Score n responses to one prompt together. Responses that are equal share a score."""
         return run(self.rank_async(prompt, responses))
 
-    def as_reward_function(self, framework: str, **options: Any) -> Callable[..., Any]:
+    def as_reward_function(self, framework: str, **options: Any) -> Any:
         """This judge as what a framework takes for a reward, by the adapter of that name.
 
         `options` are the adapter's. Raises ConfigError.
         """
         kind: type[Any] = catalogue().find("adapters", framework)
         adapter = validate(kind, options, f"the adapter {framework!r}")
-        made: Callable[..., Any] = adapter.reward_function(adapter.scorer(self))
-        return made
+        return adapter.reward_function(adapter.scorer(self))
 
     @classmethod
     def load(cls, directory: str | Path, trust: bool = False, **changes: Any) -> JudgeRewardModel:

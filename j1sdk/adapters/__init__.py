@@ -108,7 +108,7 @@ class Adapter(Component):
             raise ConfigError(f"{self.name}: there is no judge: give one, or the `url` of a server")
         return OwnJudge(judge=judge)
 
-    def reward_function(self, scorer: Scorer) -> Callable[..., Any]:
+    def reward_function(self, scorer: Scorer) -> Any:
         """What the framework takes for a reward, as a Python object.
 
         Raises ConfigError for what cannot work, and where the framework takes none.
@@ -132,6 +132,12 @@ class Adapter(Component):
             return version(self.distribution)
         except (PackageNotFoundError, ValueError):
             return None
+
+    def absent(self) -> ConfigError:
+        """What to raise where the framework cannot be imported."""
+        return ConfigError(
+            f"{self.title or self.name} is not installed here: pip install {self.distribution}"
+        )
 
     def problems(self) -> list[str]:
         """What of `instructions` does not fit the installed version, a sentence each."""

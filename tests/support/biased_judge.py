@@ -14,22 +14,30 @@ from collections.abc import Iterator
 from importlib import import_module
 from itertools import islice
 from pathlib import Path
+from statistics import fmean
 from tempfile import TemporaryDirectory
+from typing import NamedTuple
 
 import torch
 from j1sdk_quickstart.models import make_model, make_tokenizer
 from j1sdk_quickstart.pretraining import Lesson, batch, make_optimizers, pretrain, train_step
-from j1sdk_quickstart.tasks import Arithmetic
+from j1sdk_quickstart.tasks import Arithmetic, thought
 from transformers import PreTrainedTokenizerFast, Qwen3ForCausalLM
 
 from j1sdk import PairwiseVerdict
+from j1sdk.types import Presentation, presentations
 
 CACHE = Path(__file__).parents[2] / ".cache" / "biased-judge"
-BATCH, MASTERED, MOST, STEPS, BIAS = 64, 0.01, 1000, 75, 0.8
-"""Of the warm start. It judges without bias until that is mastered, and then, for some steps, with
-more bias than the quickstart's: luck alone must not undo it. By biased demonstrations alone, in so
-few steps, some judges learn to say A nine times out of ten whatever they thought. Of two such
-verdicts no reward can tell which one followed from the thought.
+BATCH, MASTERED, MOST = 64, 0.01, 1000
+"""Of the warm start, in which it judges without bias until that is mastered."""
+BIAS, BIASED, MOST_BIASED, GENTLY, PROBED = 0.8, 2.0, 200, 0.1, 32
+"""And then with more bias than the quickstart's, at a tenth of the learning rate, until its log
+odds of saying A where it thought B are on average 2 nats on so many pairs, which is 0.88.
+
+Not for a number of steps: a judge that is biased for longer soon says A nine times out of ten
+whatever it thought (after 15 steps at the full rate its log odds were +5.9 after thinking A and
++3.6 after B; after 30, +1.7 and +1.5). Of two such verdicts no reward can tell which one followed
+from the thought, and some starts learnt little: 1002 of those went from .08 to .23 only.
 """
 MADE_BY = (
     "j1sdk_quickstart.models",
@@ -78,9 +86,15 @@ def warm_start(model: Qwen3ForCausalLM, tokenizer: PreTrainedTokenizerFast, seed
     while mean > MASTERED and step < MOST:
         rows, step = batch(tokenizer, list(islice(fair, BATCH))), step + 1
         mean = 0.9 * mean + 0.1 * train_step(model, optimizers, rows, min(step / 20, 1.0))
-    biased = demonstrated(tokenizer, seed, STEPS, bias=BIAS)
-    for left in range(STEPS, 0, -1):
-        train_step(model, optimizers, batch(tokenizer, list(islice(biased, BATCH))), left / STEPS)
+    optimizers, biased = (
+        make_optimizers(model),
+        demonstrated(tokenizer, seed, MOST_BIASED, bias=BIAS),
+    )
+    for _ in range(MOST_BIASED):
+        train_step(model, optimizers, batch(tokenizer, list(islice(biased, BATCH))), GENTLY)
+        if odds_of(model, tokenizer, PROBED).second >= BIASED:
+            return
+    raise AssertionError(f"start {seed} has no bias after {MOST_BIASED} steps")
 
 
 def demonstrated(
@@ -92,6 +106,45 @@ def demonstrated(
     )
     for one in source.demonstrations(format, seed):
         yield Lesson(format.render(one.shown), one.answer + end)
+
+
+class Odds(NamedTuple):
+    """What a judge makes of right thoughts, on average over pairs."""
+
+    first: float
+    """Log odds of A against B where A is right, in nats."""
+    second: float
+    """And where B is."""
+    thought: float
+    """The chance to think right at T = 1, in both orders."""
+
+
+@torch.no_grad()
+def odds_of(model: Qwen3ForCausalLM, tokenizer: PreTrainedTokenizerFast, pairs: int = 100) -> Odds:
+    """Of pairs that no training shows."""
+    by_order: list[list[float]] = [[], []]
+    thoughts = []
+    for task in Arithmetic(seed=100, limit=pairs).load():
+        chances = [verdict_odds(model, tokenizer, shown) for shown in presentations(task, 2)]
+        for odds, (chance, _) in zip(by_order, chances, strict=True):
+            odds.append(chance)
+        thoughts.append(chances[0][1] * chances[1][1])
+    return Odds(fmean(by_order[0]), fmean(by_order[1]), fmean(thoughts))
+
+
+def verdict_odds(
+    model: Qwen3ForCausalLM, tokenizer: PreTrainedTokenizerFast, shown: Presentation
+) -> tuple[float, float]:
+    """The log odds of A against B after the right thought, and the chance of that thought."""
+    format = PairwiseVerdict()
+    answers = [format.write(scores, thought(shown)) for scores in ((1, 0), (0, 1))]
+    lessons = [Lesson(format.render(shown), answer) for answer in answers]
+    ids, labels = batch(tokenizer, lessons)
+    chances = model(input_ids=ids).logits[:, :-1].log_softmax(-1)
+    of_labels = chances.gather(-1, ids[:, 1:, None])[..., 0] * (labels[:, 1:] != -100)
+    same = (ids[0, 1:] == ids[1, 1:]).cumprod(0).bool()
+    odds = float(of_labels[0].sum() - of_labels[1].sum())
+    return odds, float(of_labels[0][same].sum().exp())
 
 
 if __name__ == "__main__":
