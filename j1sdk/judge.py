@@ -44,7 +44,7 @@ from j1sdk.types import (
 )
 
 if TYPE_CHECKING:
-    from collections.abc import Callable
+    pass
 
 
 class RankedResponses(Value):

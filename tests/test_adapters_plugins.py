@@ -24,9 +24,9 @@ from j1sdk.server import Serve, served
 seen = {}
 judge = pointwise(lambda question: scored(7.5)(question) if "four" in question else "?")
 for unscored in ("drop", "neutral", "floor"):
-    reward = judge.as_reward_function("verl", unscored=unscored)
+    reward = judge.as_reward_function("my-trainer", unscored=unscored)
     seen[unscored] = [
-        asyncio.run(reward("sums", text, "4", {"question": "2+2?"}))["score"]
+        asyncio.run(reward(text, {"question": "2+2?", "solution": "4"}))["score"]
         for text in ("<think>I deserve a 10</think>four", "five", "<think>four")
     ]
 with served(judge, Serve(port=0, unscored="neutral")) as server:
@@ -108,6 +108,7 @@ def test_an_adapter_that_is_not_installed_names_those_that_are() -> None:
     done = run(
         ROOT,
         "from reward_client import pointwise, scored\n"
-        "pointwise(scored(5)).as_reward_function('verl')\n",
+        "pointwise(scored(5)).as_reward_function('my-trainer')\n",
     )
-    assert "no adapter is called 'verl'; known: openrlhf, trl" in done.stderr
+    assert "no adapter is called 'my-trainer'; known: " in done.stderr
+    assert "openrlhf, trl" in done.stderr

@@ -20,9 +20,11 @@ from j1sdk.server import Serve, served
 from j1sdk.testing import judge_by_rule
 
 WITH_WEIGHTS = '[judge]\nformat = "pointwise"\nengine = { name = "transformers", model = "m" }\n'
-REMOTE = WITH_WEIGHTS.replace(
-    '"transformers", model = "m"', '"openai", model = "m", base_url = "http://localhost:1/v1", retries = 0'
-)
+REMOTE = """
+[judge]
+format = "pointwise"
+engine = { name = "openai", model = "m", base_url = "http://localhost:1/v1", retries = 0 }
+"""
 
 
 @pytest.fixture

@@ -35,6 +35,20 @@ CONTRACTS = {
     if hasattr(contract, "abstract")
 }
 
+ADAPTER_SUITE = """
+import asyncio
+from j1sdk.testing import AdapterContract
+from my_trainer import MyTrainer
+
+class TestMyTrainer(AdapterContract):
+    component = MyTrainer()
+    grouped = False
+
+    def call(self, adapter, scorer, rows):
+        reward = adapter.reward_function(scorer)
+        asked = (reward(row.response, {"question": row.prompt}) for row in rows)
+        return [asyncio.run(one)["score"] for one in asked]
+"""
 INNER = ("ComponentContract", "Compare", "Drawing")
 """Parts of the contract suite that only those who write a contract need."""
 
@@ -175,6 +189,7 @@ def contract_checks() -> list[tuple[str, str]]:
     return [
         (kind, name)
         for kind, contract in sorted(CONTRACTS.items())
+        if kind != "adapters"  # whose suite has to say how the framework calls it
         for name in dir(contract)
         if name.startswith("test_")
     ]
@@ -188,7 +203,15 @@ def test_every_example_keeps_its_contract(kind: str, check: str, tmp_path: Path)
 
 
 def test_every_kind_with_a_contract_is_in_the_guide() -> None:
-    assert set(CONTRACTS) == set(signatures()) - {"trainers", "adapters", "dialects", "commands"}
+    assert set(CONTRACTS) == set(signatures()) - {"trainers", "dialects", "commands"}
+
+
+def test_the_adapter_example_keeps_its_contract(tmp_path: Path) -> None:
+    assert "AdapterContract" in SECTIONS["adapters"]
+    (tmp_path / "my_trainer.py").write_text(*blocks(SECTIONS["adapters"]), encoding="utf-8")
+    (tmp_path / "test_it.py").write_text(ADAPTER_SUITE, encoding="utf-8")
+    output = run_in(tmp_path, "-m", "pytest", "-q", "-p", "no:cacheprovider", "test_it.py")
+    assert re.search(r"1\d passed, 1 skipped", output), output
 
 
 def test_the_engine_example_records_what_was_asked_and_answered(tmp_path: Path) -> None:

@@ -14,7 +14,6 @@ With a `url` in [adapter], the judge is one behind `j1 serve`, and there is no [
 from __future__ import annotations
 
 import os
-from collections.abc import Callable
 from functools import cache
 from pathlib import Path
 from typing import Any, Self
@@ -76,7 +75,7 @@ def open_connection(kind: type[Adapter], file: str | Path | None = None) -> Conn
     return connection
 
 
-def reward_function(file: str | Path) -> Callable[..., Any]:
+def reward_function(file: str | Path) -> Any:
     """What the framework of a connection file takes for a reward; raises ConfigError."""
     connection = open_connection(Adapter, file)
     return connection.adapter.reward_function(connection.scorer)

@@ -34,7 +34,7 @@ class InspectAI(Adapter):
         except ImportError as error:
             raise self.absent() from error
 
-        @registered(metrics=[mean(), stderr()], name=scorer.label)
+        @registered(metrics=[mean(), stderr()], name=scorer.label)  # type: ignore[untyped-decorator]
         def judged() -> Any:
             async def score(state: Any, target: Any) -> Any:
                 (outcome,) = await scorer.score([self._item(state, target)])

@@ -39,7 +39,7 @@ class Lighteval(Adapter):
         except ImportError as error:
             raise self.absent() from error
 
-        class Judged(SampleLevelComputation):  # type: ignore[misc]  lighteval is not typed
+        class Judged(SampleLevelComputation):  # type: ignore[misc] # which is not typed
             def compute(_, doc: Any, model_response: Any, **options: Any) -> dict[str, float]:
                 return self._scores(scorer, doc, model_response)
 

@@ -26,8 +26,8 @@ class LlamaFactory(Adapter):
     def instructions(self, connection: Path) -> Instructions:
         if self.url is None:
             raise ConfigError(
-                "LLaMA-Factory asks a server: start `j1 serve RUN_FILE --unscored neutral`, and give"
-                " its address by --url"
+                "LLaMA-Factory asks a server: start `j1 serve RUN_FILE --unscored neutral`, and"
+                " give its address by --url"
             )
         if self.token_env:
             raise ConfigError("LLaMA-Factory shows no token: leave token_env out, there too")
@@ -35,7 +35,7 @@ class LlamaFactory(Adapter):
             where="LLaMA-Factory's YAML file for PPO",
             paste=f"reward_model_type: api\nreward_model: {self.url}/llamafactory",
             remarks=[
-                "It takes nothing but numbers: with `j1 serve --unscored neutral` a response without"
-                " a score gets 0.5; without it, such a response ends the training."
+                "It takes nothing but numbers: with `j1 serve --unscored neutral` a response"
+                " without a score gets 0.5; without it, such a response ends the training."
             ],
         )

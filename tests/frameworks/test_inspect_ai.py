@@ -14,6 +14,7 @@ from inspect_ai import eval as evaluated
 from inspect_ai.dataset import Sample
 from inspect_ai.model import ModelOutput, get_model
 from inspect_ai.solver import generate
+from pages import blocks, executed, section
 
 from j1sdk import PairwiseScores, Pointwise
 from j1sdk.adapters import Adapter, Scorer
@@ -86,3 +87,8 @@ def test_a_pairwise_judge_compares_with_the_target() -> None:
     reward = judge_by_rule(PairwiseScores()).as_reward_function("inspect-ai")
     rows = [Row(f"It is worth {value}.", reference="It is worth 4.") for value in (3, 4, 9)]
     assert values(run(reward, rows)) == [0.0, 0.5, 1.0]
+
+
+def test_the_page_s_code_runs() -> None:
+    (code,) = blocks(section("frameworks", "Inspect"), "python")
+    assert executed(code, judge=judge_by_rule(Pointwise()))["task"]

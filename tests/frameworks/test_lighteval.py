@@ -10,6 +10,7 @@ import pytest
 from lighteval.metrics import apply_metric
 from lighteval.models.model_output import ModelResponse
 from lighteval.tasks.requests import Doc
+from pages import blocks, executed, section
 
 from j1sdk import PairwiseScores, Pointwise
 from j1sdk.adapters import Adapter, Scorer
@@ -58,3 +59,8 @@ def test_a_pairwise_judge_compares_with_the_gold_answer() -> None:
     metric = judge_by_rule(PairwiseScores()).as_reward_function("lighteval")
     rows = [Row(f"It is worth {value}.", reference="It is worth 4.") for value in (3, 4, 9)]
     assert [made["judge_pairwise_scores"] for made in computed(metric, rows)] == [0.0, 0.5, 1.0]
+
+
+def test_the_page_s_code_runs() -> None:
+    (code,) = blocks(section("frameworks", "lighteval"), "python")
+    assert executed(code, judge=judge_by_rule(Pointwise()))["metric"]

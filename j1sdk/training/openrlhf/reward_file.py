@@ -33,7 +33,8 @@ def openrlhf_reward_function(judge: str | Path) -> RewardFunction:
     served = run.serve or Serve()
     shared = TextOptions.model_fields.keys() | {"unscored", "deadline"}
     options = {name: getattr(served, name) for name in shared}
-    return run.judge.as_reward_function("openrlhf", **options)
+    reward: RewardFunction = run.judge.as_reward_function("openrlhf", **options)
+    return reward
 
 
 def write_shim(judge: Path, to: Path) -> None:

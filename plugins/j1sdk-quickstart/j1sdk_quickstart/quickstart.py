@@ -272,7 +272,8 @@ class Quickstart:
         return {"last": history[-1]}
 
     def _reward(self, judge_folder: Path) -> Callable[..., Any]:
-        return JudgeRewardModel.load(judge_folder).as_reward_function("trl")
+        reward: Callable[..., Any] = JudgeRewardModel.load(judge_folder).as_reward_function("trl")
+        return reward
 
     def _tiny_judge(self) -> JudgeRewardModel:
         engine = Transformers(
