@@ -256,3 +256,21 @@ def test_a_dialogue_reaches_the_judge_with_the_last_words_of_the_policy() -> Non
 def test_an_unknown_framework_is_refused() -> None:
     with pytest.raises(ConfigError, match="no adapter is called 'tlr'; did you mean 'trl'"):
         pointwise().as_reward_function("tlr")
+
+
+def test_online_dpo_makes_no_zero_of_a_failure() -> None:
+    with pytest.raises(ConfigError, match="makes 0 of a missing reward"):
+        pairwise().as_reward_function("trl", online_dpo=True, group_size=2)
+    with pytest.raises(ConfigError, match="no coroutine function"):
+        pairwise().as_reward_function(
+            "trl", online_dpo=True, group_size=2, unscored="group", asynchronous=True
+        )
+    options = {"online_dpo": True, "group_size": 2, "unscored": "group"}
+    reward = pointwise().as_reward_function("trl", **options)
+    # first completions of both prompts, then the second ones; what is judged fails at "?"
+    assert call(reward, ["p", "q", "p", "q"], ["abcd", "ab", "a?", "abcdef"]) == [
+        0.4,
+        0.2,
+        0.4,
+        0.6,
+    ]

@@ -25,7 +25,9 @@ options = json.loads(sys.argv[4]) if len(sys.argv) > 4 else {}  # any of TRL's o
 
 trainer = OnlineDPOTrainer(
     model=model,
-    reward_funcs=judge.as_reward_function("trl", group_size=2, apart=True),
+    reward_funcs=judge.as_reward_function(
+        "trl", group_size=2, online_dpo=True, unscored="group"
+    ),
     train_dataset=Dataset.from_dict({"prompt": asked}),
     processing_class=AutoTokenizer.from_pretrained(model, padding_side="left"),
     peft_config=LoraConfig(task_type="CAUSAL_LM", r=16, lora_alpha=32, target_modules="all-linear"),

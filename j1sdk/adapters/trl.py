@@ -11,9 +11,9 @@ from __future__ import annotations
 
 import asyncio
 from collections.abc import Callable, Sequence
-from typing import Any, ClassVar, TypeVar
+from typing import Any, ClassVar, Self, TypeVar
 
-from pydantic import Field
+from pydantic import Field, model_validator
 
 from j1sdk.adapters import Adapter, Scorer
 from j1sdk.adapters.answers import conversation, final_answer, opens_thinking, reference_answer
@@ -48,14 +48,28 @@ class TRL(Adapter):
     one_per_worker: ClassVar[bool] = False
     group_size: int | None = Field(default=None, ge=1)
     """TRL's num_generations; read from the trainer unless given, and checked against it."""
-    apart: bool = False
-    """A prompt's completions stand a whole batch of prompts apart, as OnlineDPOTrainer has them,
-    and not side by side. Every process's batch has to hold whole groups."""
+    online_dpo: bool = False
+    """For OnlineDPOTrainer, whose batch has all prompts' first completions and then all second
+    ones. Every process's batch has to hold whole groups. It makes 0 of a missing reward, and takes
+    no coroutine functions, so `unscored = "drop"` and `asynchronous` are refused."""
     log_name: str | None = None
     """What TRL logs the reward as; `judge_` and the judge's format unless given."""
     asynchronous: bool = False
     """Make a coroutine function, which TRL runs beside other asynchronous rewards. It talks to no
     other process, so every process's batch has to hold whole groups. Needs TRL 1.14 or newer."""
+
+    @model_validator(mode="after")
+    def _check_trainer(self) -> Self:
+        if self.online_dpo and self.unscored == "drop":
+            raise ConfigError(
+                'OnlineDPOTrainer makes 0 of a missing reward: set unscored = "group" (no'
+                ' preference between the two), "neutral", "floor" or "error"'
+            )
+        if self.online_dpo and self.asynchronous:
+            raise ConfigError(
+                "OnlineDPOTrainer takes no coroutine function: leave asynchronous out"
+            )
+        return self
 
     def reward_function(self, scorer: Scorer) -> Reward | AsyncReward:
         return (AsyncReward if self.asynchronous else Reward)(self, scorer)
@@ -77,10 +91,10 @@ class Reward(_Judged):
         ranked = run(_is_ranked(scorer, batch))
         grouped = ranked or adapter.unscored == "group"
         size = _group_size(adapter, batch) if grouped else 1
-        meet = gather if grouped and not adapter.apart else _only_this
+        meet = gather if grouped and not adapter.online_dpo else _only_this
         everyone = _together(lambda: _items(adapter, batch), meet)
         items, rank = [item for part in everyone for item in part], _rank(everyone)
-        mine = _groups(items, size, adapter.apart)[rank :: len(everyone)]
+        mine = _groups(items, size, adapter.online_dpo)[rank :: len(everyone)]
         parts = _together(lambda: run(_score(scorer, items, mine)), meet)
         judged = {place: outcome for part in parts for place, outcome in part.items()}
         start = sum(map(len, everyone[:rank]))
@@ -96,7 +110,7 @@ class AsyncReward(_Judged):
         ranked = await _is_ranked(self._scorer, batch)
         grouped = ranked or adapter.unscored == "group"
         items = _items(adapter, batch)
-        groups = _groups(items, _group_size(adapter, batch) if grouped else 1, adapter.apart)
+        groups = _groups(items, _group_size(adapter, batch) if grouped else 1, adapter.online_dpo)
         judged = await _score(self._scorer, items, groups)
         return _rewards(adapter, [judged[place] for place in range(len(items))], batch)
 
@@ -160,10 +174,10 @@ def _group_size(adapter: TRL, batch: Batch) -> int:
     return int(own if trainer.model.training else trainer.num_generations_eval)
 
 
-def _groups(items: Sequence[Item], size: int, apart: bool) -> list[range]:
+def _groups(items: Sequence[Item], size: int, interleaved: bool) -> list[range]:
     """Where each group's rows stand; raises ConfigError where a group is not whole."""
     count = len(items) // size
-    if apart:
+    if interleaved:
         groups = [range(start, len(items), count) for start in range(count)]
     else:
         groups = [range(start, start + size) for start in range(0, count * size, size)]
