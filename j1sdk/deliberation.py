@@ -163,7 +163,9 @@ def seed_of(seed: int | None, shown: Presentation, turn: int, number: int = 0) -
     if seed is None:
         return None
     named = f"{seed} {shown.task.id} {shown.order} {turn}" + (f" {number}" if number else "")
-    return int.from_bytes(hashlib.sha256(named.encode()).digest()[:4], "big")
+    return int.from_bytes(
+        hashlib.sha256(named.encode("utf-8", "surrogatepass")).digest()[:4], "big"
+    )
 
 
 def replay(format: JudgmentFormat, shown: Presentation, completion: Completion) -> Judgment:

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-from collections import Counter
 from collections.abc import Callable, Iterable, Iterator, Sequence
 from dataclasses import dataclass
 from itertools import islice
@@ -10,7 +9,7 @@ from pathlib import Path
 
 from j1sdk.background import run
 from j1sdk.data import Source
-from j1sdk.errors import ConfigError, EngineError
+from j1sdk.errors import ConfigError
 from j1sdk.evaluation.benchmarks import Benchmark
 from j1sdk.evaluation.evaluations import Evaluated, evaluate_to_folder
 from j1sdk.evaluation.metrics import Metrics, measure
@@ -18,7 +17,7 @@ from j1sdk.evaluation.readings import Reader, reader
 from j1sdk.files import read_lines, write_text
 from j1sdk.judge import JudgeRewardModel, result_of
 from j1sdk.judgments import JUDGMENTS_FILE, Key, key, line_of, parse_judgment, records_of
-from j1sdk.resuming import OTHER_JUDGE, check_same_task, judge_record
+from j1sdk.resuming import OTHER_JUDGE, check_same_task, engine_failures, judge_record
 from j1sdk.types import JudgeResult, JudgmentStatus, JudgmentTask, Presentation
 from j1sdk.workfolder import Log, claimed, spread
 
@@ -168,23 +167,9 @@ def settled(judge: JudgeRewardModel, shown: Shown, log: Log[Key]) -> Iterator[tu
         yield key(one), line_of(judgment, one.task, judge.format.sections)
 
 
-def engine_failures(statuses: dict[str, int], out: Path) -> str:
-    """How many judgments the engine failed on, and the commonest reason; empty for none.
-
-    Raises EngineError where it failed on all.
-    """
-    failed, total = statuses[JudgmentStatus.ENGINE_ERROR.value], sum(statuses.values())
-    if not failed:
+def failures_in(measured: Metrics, out: Path) -> str:
+    """How often the engine failed on judgments in `out`, and why; raises as `engine_failures`."""
+    if not measured.statuses[JudgmentStatus.ENGINE_ERROR.value]:
         return ""
-    reasons: Counter[str] = Counter()
-    for where, line in read_lines(out / JUDGMENTS_FILE):
-        judgment = parse_judgment(line, where)
-        reasons.update([judgment.detail] if judgment.status is JudgmentStatus.ENGINE_ERROR else [])
-    ((reason, _),) = reasons.most_common(1)
-    told = (
-        f"the engine failed on {failed:,} of {total:,} judgments, most often with: {reason}\n"
-        "The same command asks for these again"
-    )
-    if failed == total:
-        raise EngineError(f"nothing could be judged: {told}")
-    return told
+    lines = read_lines(out / JUDGMENTS_FILE)
+    return engine_failures(parse_judgment(line, where) for where, line in lines)

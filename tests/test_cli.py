@@ -431,3 +431,23 @@ class TestTrain:
         (tmp_path / "run.toml").write_text(text, encoding="utf-8")
         words = ("train", tmp_path / "run.toml", "--out", tmp_path / "out", "--trainer", "openrlhf")
         assert "openrlhf trains the weights of a model" in refusal(*words)
+
+
+@pytest.mark.parametrize("command", ["judge", "eval", "eval pairs"])
+def test_columns_of_data_can_be_named_on_the_command_line(command: str, tmp_path: Path) -> None:
+    (tmp_path / "odd.jsonl").write_text('{"ask": "2+2?", "good": "4", "bad": "5"}\n')
+    (tmp_path / "run.toml").write_text(
+        '[judge]\nformat = "pairwise-verdict"\n'
+        'engine = { name = "scripted", answers = ["<think>a</think> <answer>[[A]]</answer>",'
+        ' "<think>a</think> <answer>[[A]]</answer>"] }\n'
+    )
+    words = [command.split()[0], str(tmp_path / "run.toml"), "--data", str(tmp_path / "odd.jsonl")]
+    words += ["--benchmark", "pairs"] if "pairs" in command else []
+    words += ["--out", str(tmp_path / "out")]
+    for name, column in (("prompt", "ask"), ("chosen", "good"), ("rejected", "bad")):
+        words += ["--field", f"{name}={column}"]
+    result = CliRunner().invoke(j1, words)
+    assert result.exit_code == 0, result.output
+    assert (tmp_path / "out" / "judgments.jsonl").read_text().count('"status": "ok"') == 2
+    wrong = CliRunner().invoke(j1, [*words, "--field", "promt=ask"])
+    assert "did you mean 'prompt'?" in wrong.output

@@ -18,6 +18,7 @@ from j1sdk import (
     Conversation,
     DataError,
     Engine,
+    EngineError,
     JudgeRewardModel,
     JudgmentTask,
     MetaJudge,
@@ -257,3 +258,21 @@ def test_counts_that_are_none_are_refused(tmp_path: Path, counts: str) -> None:
     result = CliRunner().invoke(scale, words)
     assert result.exit_code == 2
     assert f"{counts!r} is no list of counts such as 1,2,4" in result.output
+
+
+def test_a_dead_server_is_an_error_and_no_table(tmp_path: Path) -> None:
+    """Nothing was judged, so there is nothing to draw; the reason is on the screen."""
+    (tmp_path / "pairs.jsonl").write_text(
+        '{"prompt": "2+2?", "chosen": "4", "rejected": "5"}\n', encoding="utf-8"
+    )
+    (tmp_path / "run.toml").write_text(
+        '[judge]\nformat = "pairwise-verdict"\nsampling = { temperature = 1.0 }\n'
+        '[judge.engine]\nname = "openai"\nmodel = "m"\n'
+        'base_url = "http://localhost:1/v1"\nretries = 0\n',
+        encoding="utf-8",
+    )
+    words = [str(tmp_path / "run.toml"), "--data", str(tmp_path / "pairs.jsonl"), "--n", "1,2"]
+    result = CliRunner().invoke(scale, [*words, "--out", str(tmp_path / "out")])
+    assert isinstance(result.exception, EngineError)
+    assert "nothing could be judged: the engine failed on 4 of 4" in str(result.exception)
+    assert "localhost:1" in str(result.exception) and not result.stdout

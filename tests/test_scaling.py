@@ -380,3 +380,10 @@ def test_a_scaling_nobody_offers_is_named() -> None:
     described = {"format": "pairwise-verdict", "engine": "scripted", "scaling": "votes"}
     with pytest.raises(ConfigError, match="no scaling is called 'votes'; did you mean 'vote'"):
         build_run({"judge": described})
+
+
+def test_a_task_with_half_a_surrogate_pair_has_seeds_too() -> None:
+    task = JudgmentTask.from_pair("2+2?", "4", "5", id="\ud83d")
+    engine = Scripted(script=lambda conversation, sampling: PairwiseVerdict().write(A))
+    (result,) = judge(Vote(n=2), engine).judge([task])
+    assert [judgment.ok for judgment in result.judgments] == [True, True]

@@ -17,6 +17,7 @@ from j1sdk.cli.console import (
     progress_bars,
     quiet_libraries,
 )
+from j1sdk.cli.fields import FIELDS, Fields, columns_of
 from j1sdk.component import Component
 from j1sdk.errors import ConfigError, explain
 from j1sdk.evaluation.metrics import Metrics, measure
@@ -40,6 +41,7 @@ if TYPE_CHECKING:
     type=click.Path(path_type=Path),
     help="A JSON lines file of pairs; with --benchmark, its official records: a file or a folder.",
 )
+@FIELDS
 @click.option(
     "--set",
     "settings",
@@ -62,6 +64,7 @@ def evaluate(
     judgments: Path | None,
     source: str | None,
     data: Path | None,
+    fields: Fields,
     settings: tuple[str, ...],
     seed: int | None,
     limit: int | None,
@@ -81,16 +84,17 @@ def evaluate(
     quiet_libraries()
     changes = tuple(one for one in settings if "." in one.partition("=")[0])
     settings = tuple(one for one in settings if one not in changes)
+    columns = columns_of(fields) or None
     if benchmark is None:
         for name, given in (("--judgments", judgments), ("--set OPTION", settings)):
             if given:
                 raise ConfigError(f"{name} goes with --benchmark NAME")
-        options = {"seed": seed, "limit": limit}
+        options = {"seed": seed, "limit": limit, "fields": columns}
         measure_tasks(judge, source, data, options, as_json, out, changes)
         return
     if source or seed is not None:
         raise ConfigError("--benchmark has its own tasks: leave out --source and --seed")
-    chosen = benchmark_of(benchmark, settings, {"path": data, "limit": limit})
+    chosen = benchmark_of(benchmark, settings, {"path": data, "limit": limit, "fields": columns})
     evaluated = evaluated_on(chosen, judge, judgments, out, changes)
     if as_json:
         click.echo(evaluated.model_dump_json(indent=2))
@@ -134,9 +138,9 @@ def measure_tasks(
 
 def show_failures(measured: Metrics, out: Path) -> None:
     """Say how often the engine failed, and why; raises EngineError where that was always."""
-    from j1sdk.judging import engine_failures
+    from j1sdk.judging import failures_in
 
-    if failures := engine_failures(measured.statuses, out):
+    if failures := failures_in(measured, out):
         messages.print(failures, soft_wrap=True)
 
 

@@ -12,6 +12,7 @@ from rich.table import Table
 from j1sdk.cli import SETTINGS
 from j1sdk.cli.console import messages, output, progress_bars, quiet_libraries, show_rate
 from j1sdk.cli.evaluate import source_of
+from j1sdk.cli.fields import FIELDS, Fields, columns_of
 from j1sdk.evaluation.metrics import RATES
 
 if TYPE_CHECKING:
@@ -33,6 +34,7 @@ def counts_of(text: str) -> tuple[int, ...]:
 @click.command()
 @click.argument("run_file", type=click.Path(path_type=Path))
 @click.option("--data", type=click.Path(path_type=Path), help="A JSON lines file of pairs.")
+@FIELDS
 @click.option("--source", help="A source of tasks by name, such as arithmetic.")
 @click.option(
     "--n",
@@ -55,6 +57,7 @@ def counts_of(text: str) -> tuple[int, ...]:
 def scale(
     run_file: Path,
     data: Path | None,
+    fields: Fields,
     source: str | None,
     counts: tuple[int, ...],
     out: Path,
@@ -70,7 +73,7 @@ def scale(
     judge is compared with votes of as many tokens. Writes scaling.json and report.html.
     Interrupted, the same command goes on where it stopped.
     """
-    from j1sdk.evaluation.scale import scale_to_folder
+    from j1sdk.evaluation.scale import failed_samples, scale_to_folder
     from j1sdk.report import write_report
     from j1sdk.report.spending import spending_report
     from j1sdk.run import open_run
@@ -78,13 +81,17 @@ def scale(
     quiet_libraries()
     run = open_run(run_file, settings)
     judge = resampled(run.judge, temperature, seed)
-    tasks = source_of(run.data, source, data, {"limit": limit}).load()
+    options = {"limit": limit, "fields": columns_of(fields) or None}
+    tasks = source_of(run.data, source, data, options).load()
     with progress_bars() as start:
         spent = scale_to_folder(judge, tasks, counts, out, start("Judging"))
+    failures = failed_samples(out)
     title = f"Test-time scaling of a {run.judge.format.name} judge"
     write_report(spending_report(title, spent), out / "report.html")
     output.print(spending_table(spent))
     messages.print(f"Written to {out / 'report.html'}", soft_wrap=True)
+    if failures:
+        messages.print(failures, soft_wrap=True)
 
 
 def resampled(

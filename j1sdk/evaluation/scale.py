@@ -21,11 +21,11 @@ from typing import NamedTuple
 from j1sdk.background import run
 from j1sdk.errors import ConfigError, DataError
 from j1sdk.evaluation.spending import Spending, spending
-from j1sdk.files import write_text
+from j1sdk.files import read_lines, write_text
 from j1sdk.formats import JudgmentFormat
 from j1sdk.judge import JudgeRewardModel, result_of
 from j1sdk.judgments import Key, key
-from j1sdk.resuming import OTHER_JUDGE, check_same_task, judge_record
+from j1sdk.resuming import OTHER_JUDGE, check_same_task, engine_failures, judge_record
 from j1sdk.scaling import Samples, Scaling, add_up
 from j1sdk.scaling.mean import Mean
 from j1sdk.scaling.meta_judge import MetaJudge
@@ -117,6 +117,17 @@ def scale_to_folder(
     described = [one.model_dump(mode="json") for one in spent]
     write_text(out / SPENDING_FILE, json.dumps(described, indent=2))
     return spent
+
+
+def failed_samples(out: Path) -> str:
+    """How often the engine failed on samples in `out`, and why; raises as `engine_failures`."""
+    latest: dict[tuple[str, Sampled], Judgment] = {}
+    for path in sorted(out.glob("samples*.jsonl")):
+        for where, line in read_lines(path):
+            number, judgment = parse_sample(line, where)
+            kept = judgment.model_copy(update={"transcript": (), "samples": ()})
+            latest[path.name, ((judgment.task_id, judgment.order), number)] = kept
+    return engine_failures(latest.values())
 
 
 def check_first_samples(pool: Pool, shown: Sequence[TaskShown]) -> None:

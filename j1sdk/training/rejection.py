@@ -147,7 +147,7 @@ def sample(
     Raises Interrupted, and EngineError where the engine failed on everything.
     """
     from j1sdk.background import run
-    from j1sdk.judging import engine_failures, judge_to_folder
+    from j1sdk.judging import failures_in, judge_to_folder
     from j1sdk.training.session import all_processes, share
 
     reached, told = (0, 0), begin(progress, name)
@@ -161,7 +161,7 @@ def sample(
     part, place = share(tasks)
     try:
         measured = judge_to_folder(judge, part, out / name / place, watch)
-        engine_failures(measured.statuses, out / name / place)
+        failures_in(measured, out / name / place)
     except KeyboardInterrupt:
         raise Interrupted(*reached, out, name) from None
     finally:

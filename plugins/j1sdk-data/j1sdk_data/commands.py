@@ -10,9 +10,9 @@ from rich.table import Table
 
 from j1sdk.cli import Group
 from j1sdk.cli.console import messages, output, progress_bars, quiet_libraries
+from j1sdk.cli.fields import FIELDS, Fields, columns_of, named
 
 if TYPE_CHECKING:
-    from j1sdk.data.shapes import FieldNames
     from j1sdk.report.blocks import Table as Block
     from j1sdk_data.building import Counts
 
@@ -68,47 +68,11 @@ def named_path(text: str) -> tuple[str, Path]:
     return name, Path(path)
 
 
-def named_column(text: str) -> tuple[str, str]:
-    """NAME=COLUMN."""
-    return named(text, "COLUMN")
-
-
-def named(text: str, what: str) -> tuple[str, str]:
-    """A name and what is given for it."""
-    name, _, value = text.partition("=")
-    if not name or not value:
-        raise click.BadParameter(f"{text!r} is not NAME={what}")
-    return name, value
-
-
-def columns_of(fields: tuple[tuple[str, str], ...]) -> FieldNames:
-    """The columns named on the command line: several for a name that comes again."""
-    from j1sdk.data.shapes import COLUMNS
-    from j1sdk.errors import did_you_mean
-
-    columns: dict[str, tuple[str, ...]] = {}
-    for name, column in fields:
-        if name not in COLUMNS:
-            raise click.BadParameter(f"{name!r} is no column{did_you_mean(name, COLUMNS)}")
-        columns[name] = (*columns.get(name, ()), column)
-    return {name: one if one[1:] else one[0] for name, one in columns.items()}
-
-
-FIELDS = click.option(
-    "--field",
-    "fields",
-    type=named_column,
-    multiple=True,
-    metavar="NAME=COLUMN",
-    help="What the data call a column, such as prompt=question.",
-)
-
-
 @data.command()
 @click.argument("file", type=click.Path(path_type=Path))
 @FIELDS
 @click.option("--limit", type=click.IntRange(1), default=3, show_default=True, help="Tasks shown.")
-def show(file: Path, fields: tuple[tuple[str, str], ...], limit: int) -> None:
+def show(file: Path, fields: Fields, limit: int) -> None:
     """Print the first tasks of FILE as they are understood.
 
     FILE is a file, a folder of save_to_disk, or a data set on the hub (owner/name,
@@ -155,7 +119,7 @@ def check(
     words: int,
     similarity: float,
     seed: int,
-    fields: tuple[tuple[str, str], ...],
+    fields: Fields,
     out: Path,
 ) -> None:
     """Look for what makes FILES bad data to train a judge on.

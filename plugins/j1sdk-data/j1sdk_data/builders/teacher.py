@@ -55,4 +55,6 @@ def seed_of(seed: int | None, item: Item, number: int) -> int | None:
     if seed is None:
         return None
     named = f"{seed} {item.id} {number}"
-    return int.from_bytes(hashlib.sha256(named.encode("utf-8")).digest()[:4], "big")
+    return int.from_bytes(
+        hashlib.sha256(named.encode("utf-8", "surrogatepass")).digest()[:4], "big"
+    )
