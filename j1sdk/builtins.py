@@ -99,6 +99,7 @@ def adapters() -> dict[str, str]:
         "lighteval": "j1sdk.adapters.lighteval:Lighteval",
         "openrlhf": "j1sdk.adapters.openrlhf:OpenRLHF",
         "trl": "j1sdk.adapters.trl:TRL",
+        "verl": "j1sdk.adapters.verl:Verl",
     }
 
 
@@ -190,5 +191,6 @@ IN_PLUGINS: dict[str, dict[str, tuple[str, ...]]] = {
     },
     "j1sdk-quickstart": {"commands": ("quickstart",), "sources": ("arithmetic",)},
     "j1sdk-spct": {"formats": ("spct", "spct-single")},
+    "j1sdk-verifiers": {"adapters": ("verifiers",)},
 }
 """What this project's other distributions offer: so an unknown name can say what to install."""

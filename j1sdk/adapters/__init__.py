@@ -19,7 +19,7 @@ from importlib.metadata import PackageNotFoundError, version
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, ClassVar, Self
 
-from pydantic import model_validator
+from pydantic import Field, model_validator
 
 from j1sdk.adapters.answers import conversation, final_answer, reference_answer
 from j1sdk.adapters.groups import Gathering
@@ -93,17 +93,19 @@ class Adapter(Component):
     """A server that `j1 serve` runs, which is asked in place of a judge in this process."""
     token_env: str | None = None
     """The environment variable that holds the token which that server asks for."""
+    deadline: float = Field(default=170.0, gt=0)
+    """Seconds that the server may take for a request, with all attempts to reach it."""
 
     @model_validator(mode="after")
     def _check_url(self) -> Self:
         if self.url is not None:
-            ServedJudge(url=self.url, token_env=self.token_env)
+            self.scorer(None)
         return self
 
     def scorer(self, judge: JudgeRewardModel | None) -> Scorer:
         """Who scores: the server at `url`, or else this judge; raises ConfigError for neither."""
         if self.url is not None:
-            return ServedJudge(url=self.url, token_env=self.token_env)
+            return ServedJudge(url=self.url, token_env=self.token_env, deadline=self.deadline)
         if judge is None:
             raise ConfigError(f"{self.name}: there is no judge: give one, or the `url` of a server")
         return OwnJudge(judge=judge)

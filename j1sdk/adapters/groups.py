@@ -9,6 +9,7 @@ from __future__ import annotations
 import asyncio
 from collections.abc import Awaitable, Callable, Sequence
 
+from j1sdk.adapters.scorers import Scorer
 from j1sdk.adapters.scores import Item, Outcome
 from j1sdk.background import on_background
 from j1sdk.sharing import Work
@@ -77,3 +78,26 @@ class Gathering:
     def _forget(self, key: Key, group: Group) -> None:
         if self._groups.get(key) is group:
             del self._groups[key]
+
+
+class OneByOne:
+    """Outcomes for a framework that hands over a group's responses one by one, in one process."""
+
+    def __init__(self, scorer: Scorer, size: int, wait: float, with_mean: bool) -> None:
+        """`with_mean` says that a group's mean may be asked for, which takes a whole group."""
+        self._scorer, self._size, self._with_mean = scorer, size, with_mean
+        self._gathering = Gathering(scorer.score, size, wait)
+
+    async def outcome(self, item: Item) -> Outcome:
+        """The response's outcome, once its group is whole where that is needed."""
+        if await self.needs_group(item.reference):
+            return await self._gathering.outcome(item)
+        (outcome,) = await self._scorer.score([item])
+        return outcome
+
+    async def needs_group(self, reference: str | None = None) -> bool:
+        """Whether the others have to come to this process before one can be scored."""
+        compared = reference is None and await self._scorer.compares()
+        if self._size < 2 or not (compared or self._with_mean):
+            return False
+        return not await self._scorer.gathers()

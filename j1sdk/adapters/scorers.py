@@ -46,6 +46,10 @@ class Scorer(Value):
         Raises EngineError where a server does not say.
         """
 
+    async def gathers(self) -> bool:
+        """Whether responses that are asked for one by one are put together with their group's."""
+        return False
+
     @property
     def label(self) -> str:
         """What logs call the reward."""
@@ -98,8 +102,15 @@ class ServedJudge(Scorer):
             return [Outcome(None, "judgment", f"engine_error: {self.url}: {error}")] * len(items)
 
     async def compares(self) -> bool:
+        return bool((await self._model())["arity"] > 1)
+
+    async def gathers(self) -> bool:
+        return bool((await self._model()).get("cohort"))
+
+    async def _model(self) -> dict[str, Any]:
+        """What the server says of its judge; raises EngineError."""
         try:
-            return await on_background(self._compares())
+            return await on_background(self._described())
         except EngineError as error:
             raise EngineError(f"{self.url}: {error}") from error
 
@@ -107,10 +118,9 @@ class ServedJudge(Scorer):
         body = {"items": [written(item) for item in items], "group": items[0].group}
         return await self._client.post(f"{self.url}/v1/score", body, read_outcomes)
 
-    async def _compares(self) -> bool:
+    async def _described(self) -> dict[str, Any]:
         client = self._client
-        described = client.once("judge", lambda: client.get(f"{self.url}/v1/models", read_model))
-        return bool((await described)["arity"] > 1)
+        return await client.once("judge", lambda: client.get(f"{self.url}/v1/models", read_model))
 
     def _connect(self) -> Client:
         from j1sdk.engines.openai_client import Client, Limits

@@ -1,0 +1,10 @@
+"""What this distribution offers."""
+
+from __future__ import annotations
+
+from j1sdk import hookimpl
+
+
+@hookimpl
+def adapters() -> dict[str, str]:
+    return {"verifiers": "j1sdk_verifiers.adapter:Verifiers"}
