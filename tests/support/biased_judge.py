@@ -30,10 +30,12 @@ from j1sdk.types import Presentation, presentations
 CACHE = Path(__file__).parents[2] / ".cache" / "biased-judge"
 BATCH, MASTERED, MOST = 64, 0.01, 1000
 """Of the warm start, in which it judges without bias until that is mastered."""
-BIAS, BIASED, MOST_BIASED, GENTLY, PROBED = 0.8, 2.0, 200, 0.1, 32
+BIAS, BIASED, MOST_BIASED, GENTLY, PROBED = 0.8, 3.0, 200, 0.1, 32
 """And then with more bias than the quickstart's, at a tenth of the learning rate, until its log
-odds of saying A where it thought B are on average 2 nats on so many pairs, which is 0.88.
+odds of saying A where it thought B are on average 3 nats on so many pairs, which is 0.95.
 
+Not less: at 2 nats, one of five judges that were trained by tosses lost its bias by luck (.79
+consistent), and a test against that control says little of labels.
 Not for a number of steps: a judge that is biased for longer soon says A nine times out of ten
 whatever it thought (after 15 steps at the full rate its log odds were +5.9 after thinking A and
 +3.6 after B; after 30, +1.7 and +1.5). Of two such verdicts no reward can tell which one followed
