@@ -97,6 +97,7 @@ def adapters() -> dict[str, str]:
         "inspect-ai": "j1sdk.adapters.inspect_ai:InspectAI",
         "llamafactory": "j1sdk.adapters.llamafactory:LlamaFactory",
         "lighteval": "j1sdk.adapters.lighteval:Lighteval",
+        "ms-swift": "j1sdk.adapters.ms_swift:MsSwift",
         "openrlhf": "j1sdk.adapters.openrlhf:OpenRLHF",
         "trl": "j1sdk.adapters.trl:TRL",
         "verl": "j1sdk.adapters.verl:Verl",
