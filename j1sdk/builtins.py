@@ -99,6 +99,7 @@ def adapters() -> dict[str, str]:
         "lighteval": "j1sdk.adapters.lighteval:Lighteval",
         "ms-swift": "j1sdk.adapters.ms_swift:MsSwift",
         "openrlhf": "j1sdk.adapters.openrlhf:OpenRLHF",
+        "skyrl": "j1sdk.adapters.skyrl:SkyRL",
         "slime": "j1sdk.adapters.slime:Slime",
         "trl": "j1sdk.adapters.trl:TRL",
         "verl": "j1sdk.adapters.verl:Verl",
