@@ -5,7 +5,7 @@ from __future__ import annotations
 import re
 import shlex
 from pathlib import Path
-from typing import get_args
+from typing import Any, get_args
 
 import pytest
 from click.testing import CliRunner
@@ -47,5 +47,7 @@ def test_every_policy_is_explained() -> None:
 
 
 def test_every_adapter_has_its_section() -> None:
-    adapters = [catalogue().find("adapters", name) for name in catalogue().names("adapters")]
+    adapters: list[Any] = [
+        catalogue().find("adapters", name) for name in catalogue().names("adapters")
+    ]
     assert [kind.title for kind in adapters if f"\n## {kind.title}\n" not in PAGE] == []

@@ -208,7 +208,8 @@ def test_every_kind_with_a_contract_is_in_the_guide() -> None:
 
 def test_the_adapter_example_keeps_its_contract(tmp_path: Path) -> None:
     assert "AdapterContract" in SECTIONS["adapters"]
-    (tmp_path / "my_trainer.py").write_text(*blocks(SECTIONS["adapters"]), encoding="utf-8")
+    (source,) = blocks(SECTIONS["adapters"])
+    (tmp_path / "my_trainer.py").write_text(source, encoding="utf-8")
     (tmp_path / "test_it.py").write_text(ADAPTER_SUITE, encoding="utf-8")
     output = run_in(tmp_path, "-m", "pytest", "-q", "-p", "no:cacheprovider", "test_it.py")
     assert re.search(r"1\d passed, 1 skipped", output), output

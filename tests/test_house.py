@@ -88,8 +88,9 @@ def test_a_source_file_is_read_in_one_sitting() -> None:
 
 
 def test_the_core_does_not_grow() -> None:
-    """It is to shrink to 15,000 lines, which can be read in an afternoon."""
-    assert sum(len(path.read_text("utf-8").splitlines()) for path in PACKAGE) <= 20_200
+    """It is to shrink to 15,000 lines, which can be read in an afternoon, beside adapters."""
+    core = [path for path in PACKAGE if path.parent.name != "adapters"]
+    assert sum(len(path.read_text("utf-8").splitlines()) for path in core) <= 20_000
 
 
 def test_what_ruff_must_not_lay_out_stays_rare() -> None:

@@ -62,7 +62,7 @@ def by_executor(tokenizer: Any) -> Logged:
         rollouts = (
             executor.execute(PROMPT, LABEL, shared, 4000, tokenizer, engine) for _ in ANSWERS
         )
-        return await asyncio.gather(*rollouts)
+        return list(await asyncio.gather(*rollouts))
 
     made = asyncio.run(group())
     return (

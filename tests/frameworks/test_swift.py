@@ -51,7 +51,8 @@ def scored(reward: Any, rows: Sequence[Row]) -> torch.Tensor:
         for place, row in enumerate(rows)
     ]
     device = torch.device("cpu")
-    return score_completions(samples, [reward], None, False, device)
+    made: torch.Tensor = score_completions(samples, [reward], None, False, device)
+    return made
 
 
 def registered(url: str, folder: Path, rows: Sequence[Row], *settings: str) -> Any:

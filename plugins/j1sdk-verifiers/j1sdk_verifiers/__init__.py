@@ -1,15 +1,13 @@
 """A judge of j1sdk as a judge plugin of verifiers: `judges = [{ id = "j1sdk-verifiers", ... }]`.
 
 verifiers imports a plugin by a name without dots, and takes the one judge in its `__all__`: that is
-why this is a distribution of its own.
+why this is a distribution of its own. Nothing is imported before it asks: `j1 --help` is quick.
 """
 
 from __future__ import annotations
 
 from functools import cache
 from typing import Any
-
-from j1sdk.adapters.connection import open_connection
 
 __all__ = ["J1Judge", "J1JudgeConfig"]
 
@@ -26,6 +24,7 @@ def _classes() -> dict[str, type]:
     from verifiers.v1.configs.judge import JudgeConfig
     from verifiers.v1.judge import Judge
 
+    from j1sdk.adapters.connection import open_connection
     from j1sdk_verifiers.adapter import Verifiers, scored
 
     class J1JudgeConfig(JudgeConfig):  # type: ignore[misc] # which is not typed
