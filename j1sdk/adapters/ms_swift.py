@@ -1,23 +1,23 @@
 """A judge as a reward of ms-swift's GRPO: `--external_plugins FILE --reward_funcs j1`.
 
-Each process scores its own rows, in which the completions of a prompt follow each other. ms-swift
-makes 0 of a missing reward, so there is no `drop`.
+ms-swift's trainer is built on TRL's, and hands over the rows of a process in the same order, so the
+same reward function serves it; groups that are split over processes are gathered. It makes 0 of a
+missing reward, so there is no `drop`.
 """
 
 from __future__ import annotations
 
-import asyncio
+import logging
 from collections.abc import Sequence
 from pathlib import Path
 from typing import Any, ClassVar, Literal
 
 from j1sdk.adapters import Adapter, Instructions, Scorer
-from j1sdk.adapters.answers import conversation, final_answer, reference_answer
 from j1sdk.adapters.connection import open_connection
-from j1sdk.adapters.scores import Item, numbers
-from j1sdk.background import run
+from j1sdk.adapters.trl import TRL
 from j1sdk.errors import ConfigError
 
+logger = logging.getLogger(__name__)
 FILE = """\
 # ms-swift imports this by --external_plugins.
 from j1sdk.adapters.ms_swift import register
@@ -69,58 +69,39 @@ class Reward:
     """What ms-swift calls, with completions and batched columns."""
 
     def __init__(self, adapter: MsSwift, scorer: Scorer, size: int | None) -> None:
-        self._adapter, self._scorer, self._size = adapter, scorer, size
+        options = {"unscored": adapter.unscored, "show_thinking": adapter.show_thinking}
+        self._reward = TRL(group_size=size, **options).reward_function(scorer)
+        self._column = adapter.reference_column
         self.__name__ = REWARD
 
     def __call__(self, completions: Sequence[str], **columns: Any) -> list[float]:
-        adapter = self._adapter
-        items = items_of(adapter, completions, columns)
-        together = adapter.unscored == "group" or (
-            not adapter.reference_column and run(self._scorer.compares())
+        """A reward for each; raises ConfigError where groups are not whole, as TRL's does."""
+        if self._column and self._column not in columns:
+            raise ConfigError(f"the dataset has no column {self._column!r}: see reference_column")
+        rewards: list[float] = self._reward(
+            prompts=[messages[:-1] for messages in columns["messages"]],
+            completions=completions,
+            reference=columns[self._column] if self._column else None,
+            log_metric=log,
         )
-        groups = groups_of(items, self._group_size() if together else 1)
-        scored = run(self._scored([[items[place] for place in group] for group in groups]))
-        outcomes = [outcome for group in scored for outcome in group]
-        return numbers(outcomes, adapter.unscored)
-
-    async def _scored(self, groups: Sequence[Sequence[Item]]) -> list[Any]:
-        return list(await asyncio.gather(*map(self._scorer.score, groups)))
-
-    def _group_size(self) -> int:
-        if self._size is None:
-            raise ConfigError("how many completions has a prompt? Set adapter.group_size")
-        return self._size
+        return rewards
 
 
-def items_of(adapter: MsSwift, completions: Sequence[str], columns: dict[str, Any]) -> list[Item]:
-    """What the judge is to score; raises DataError."""
-    answers = columns.get(adapter.reference_column) if adapter.reference_column else None
-    if adapter.reference_column and answers is None:
-        raise ConfigError(f"the dataset has no column {adapter.reference_column!r}")
-    return [
-        Item(
-            prompt=conversation(messages[:-1]),
-            response=final_answer(completion, adapter.show_thinking),
-            reference=reference_answer(answers[place]) if answers is not None else None,
-            group=str(columns["prompt_id"][place]),
-        )
-        for place, (completion, messages) in enumerate(
-            zip(completions, columns["messages"], strict=True)
-        )
-    ]
+def log(name: str, value: float) -> None:
+    """Say how many have no score: ms-swift has no log for what a reward function knows."""
+    if value:
+        logger.warning("%s = %.3f", name, value)
 
 
-def groups_of(items: Sequence[Item], size: int) -> list[range]:
-    """Where each group's rows stand; raises ConfigError where a group is not whole here."""
-    groups = [range(start, start + size) for start in range(0, len(items), size)]
-    ids = [{items[place].group for place in group if place < len(items)} for group in groups]
-    if len(items) % size or any(len(several) > 1 for several in ids):
+def size_of(adapter: MsSwift, args: Any) -> int | None:
+    """Completions of a prompt; raises ConfigError where evaluation has another number."""
+    size = adapter.group_size or getattr(args, "num_generations", None)
+    if getattr(args, "num_generations_eval", None) not in (None, size):
         raise ConfigError(
-            f"the {len(items)} completions of this process are not groups of {size}, which are"
-            " scored together: make per_device_generation_batch_size a multiple of"
-            " num_generations, or name a reference_column with unscored neutral or floor"
+            f"evaluation has groups of {args.num_generations_eval} and training of {size}, and"
+            " ms-swift does not say which it is at: make num_generations_eval the same"
         )
-    return groups
+    return size
 
 
 def register(connection: str) -> None:
@@ -136,8 +117,7 @@ def register(connection: str) -> None:
 
         def __init__(self, args: Any = None, **others: Any) -> None:
             super().__init__(args=args, **others)
-            size = adapter.group_size or getattr(args, "num_generations", None)
-            self._reward = Reward(adapter, scorer, size)
+            self._reward = Reward(adapter, scorer, size_of(adapter, args))
 
         def __call__(self, completions: Sequence[str], **columns: Any) -> list[float]:
             return self._reward(completions, **columns)

@@ -7,27 +7,29 @@ responses keep the token that ends them. All rollouts of a run are rewarded by o
 from __future__ import annotations
 
 from collections.abc import Sequence
-from functools import cache
+from dataclasses import replace
 from pathlib import Path
 from typing import Any, ClassVar, Literal
 
-from pydantic import Field
-
 from j1sdk.adapters import Adapter, Instructions, Scorer
 from j1sdk.adapters.connection import open_connection
-from j1sdk.adapters.groups import OneByOne
-from j1sdk.adapters.scores import Item, Outcome, logged, settled
+from j1sdk.adapters.scores import UNSCORED_RATE, Item, Outcome, numbers
 from j1sdk.adapters.texts import TextOptions, item_of
 
 REWARD = "j1sdk.adapters.slime.reward"
+SCORE, CATEGORY = "score", "j1"
+"""Keys of what slime gets: the reward, and the category that it logs the rate of."""
 CONFIG = "j1_connection: {connection}\n"
 FLAGS = """\
 --custom-rm-path {reward}
---custom-config-path {config}"""
+--custom-config-path {config}
+--group-rm
+--reward-key {score}
+--log-reward-category {category}"""
 
 
 class Slime(Adapter, TextOptions):
-    """A reward function by its path; a group is the samples of one `group_index`."""
+    """A reward function by its path; a group is what slime hands over with `--group-rm`."""
 
     name: ClassVar[str] = "slime"
     title: ClassVar[str] = "slime"
@@ -37,17 +39,19 @@ class Slime(Adapter, TextOptions):
     unscored: Literal["drop", "group", "neutral", "floor", "error"] = "drop"
     """What a sample without a score gets: `drop` sets `remove_sample`, so that it has no loss, and
     the mean of its group as its reward, so that the group's baseline stays where it is; that mean
-    alone; 0.5; 0; an UnscoredError, which ends the rollout."""
-    group_wait: float = Field(default=900.0, gt=0)
-    """Seconds that a sample waits for the others of its group, without --group-rm."""
+    alone; 0.5; 0; an UnscoredError, which ends the rollout. Without `--group-rm` there is no group,
+    and 0.5 stands for its mean."""
 
     def instructions(self, connection: Path) -> Instructions:
         config = connection.with_name("j1_slime.yaml")
         return Instructions(
             where="slime's command line",
-            paste=FLAGS.format(reward=REWARD, config=config),
+            paste=FLAGS.format(reward=REWARD, config=config, score=SCORE, category=CATEGORY),
             files={config.name: CONFIG.format(connection=connection)},
-            remarks=["--group-rm may be added: then a prompt's samples are handed over at once."],
+            remarks=[
+                "slime refuses --group-rm together with evaluation: without it each sample is"
+                " scored by itself, which a pointwise judge can."
+            ],
         )
 
     def problems(self) -> list[str]:
@@ -63,47 +67,29 @@ class Slime(Adapter, TextOptions):
 
 async def reward(args: Any, samples: Any, **others: Any) -> Any:
     """The reward of a sample, or of each of a group: what slime calls. Raises ConfigError."""
-    rewarder = _rewarder(getattr(args, "j1_connection", None), args.n_samples_per_prompt)
-    if isinstance(samples, Sequence):
-        return await rewarder.of_group(samples)
-    return await rewarder.of_sample(samples)
-
-
-class Rewarder:
-    """Rewards samples, and marks those that are to be left out."""
-
-    def __init__(self, adapter: Slime, scorer: Scorer, size: int) -> None:
-        self._adapter, self._scorer = adapter, scorer
-        with_mean = adapter.unscored in ("drop", "group")
-        self._one_by_one = OneByOne(scorer, size, adapter.group_wait, with_mean)
-
-    async def of_group(self, samples: Sequence[Any]) -> list[float]:
-        """The rewards of all samples of a prompt."""
-        outcomes = await self._scorer.score([self._item(sample) for sample in samples])
-        pairs = zip(samples, outcomes, strict=True)
-        return [self._settled(sample, outcome) for sample, outcome in pairs]
-
-    async def of_sample(self, sample: Any) -> float:
-        """The reward of one sample, once its group is there where that is needed."""
-        return self._settled(sample, await self._one_by_one.outcome(self._item(sample)))
-
-    def _item(self, sample: Any) -> Item:
-        read = item_of(sample.prompt, sample.response, sample.label, self._adapter)
-        return Item(read.prompt, read.response, read.reference, str(sample.group_index))
-
-    def _settled(self, sample: Any, outcome: Outcome) -> float:
-        policy = "group" if self._adapter.unscored == "drop" else self._adapter.unscored
-        if outcome.score is None and self._adapter.unscored == "drop":
-            sample.remove_sample = True
-        if isinstance(sample.metadata, dict):
-            sample.metadata.update(logged(outcome))
-        (score,) = settled([outcome], policy)
-        assert score is not None  # no policy but `drop` leaves one out
-        return score
-
-
-@cache
-def _rewarder(connection: str | None, size: int) -> Rewarder:
-    opened = open_connection(Slime, connection)
+    opened = open_connection(Slime, getattr(args, "j1_connection", None))
     assert isinstance(opened.adapter, Slime)
-    return Rewarder(opened.adapter, opened.scorer, size)
+    if isinstance(samples, Sequence):
+        return await rewarded(opened.adapter, opened.scorer, samples)
+    return (await rewarded(opened.adapter, opened.scorer, [samples]))[0]
+
+
+async def rewarded(adapter: Slime, scorer: Scorer, samples: Sequence[Any]) -> list[dict[str, Any]]:
+    """The rewards of samples of one prompt; those that are to be left out are marked."""
+    outcomes = await scorer.score([_item(adapter, sample) for sample in samples])
+    policy = "group" if adapter.unscored == "drop" else adapter.unscored
+    for sample, outcome in zip(samples, outcomes, strict=True):
+        if outcome.score is None and adapter.unscored == "drop":
+            sample.remove_sample = True
+    pairs = zip(numbers(outcomes, policy), outcomes, strict=True)
+    return [{SCORE: score, CATEGORY: category(outcome)} for score, outcome in pairs]
+
+
+def category(outcome: Outcome) -> str:
+    """What slime logs the rate of, as `error_cat/j1/unscored`."""
+    return UNSCORED_RATE if outcome.score is None else "j1/scored"
+
+
+def _item(adapter: Slime, sample: Any) -> Item:
+    read = item_of(sample.prompt, sample.response, sample.label, adapter)
+    return replace(read, group=str(sample.group_index))

@@ -7,7 +7,7 @@ skipped.
 from __future__ import annotations
 
 import asyncio
-from argparse import Namespace
+from argparse import ArgumentParser, Namespace
 from collections.abc import Sequence
 from pathlib import Path
 from typing import Any
@@ -20,7 +20,8 @@ from pages import blocks, section
 from j1sdk import PairwiseScores, Pointwise
 from j1sdk.adapters import Adapter, Scorer
 from j1sdk.adapters.scorers import OwnJudge
-from j1sdk.adapters.slime import Rewarder, Slime
+from j1sdk.adapters.slime import Slime
+from j1sdk.adapters.slime import rewarded as adapter_rewards
 from j1sdk.cli import j1
 from j1sdk.server import Serve, served
 from j1sdk.testing import AdapterContract, Row, judge_by_rule, worth
@@ -56,17 +57,21 @@ def arguments(url: str, folder: Path, n: int, *settings: str) -> Namespace:
         words += ["--set", setting]
     result = CliRunner().invoke(j1, words)
     assert result.exit_code == 0, result.output
-    path, reward, config, file = result.stdout.split()
-    assert (path, config) == ("--custom-rm-path", "--custom-config-path")
-    own = {"rm_type": None, "rm_url": None, "n_samples_per_prompt": n}
-    added: dict[str, Any] = yaml.safe_load(Path(file).read_text())  # as slime sets them
-    return Namespace(custom_rm_path=reward, **own, **added)
+    parser = ArgumentParser()  # slime's own has the flags of Megatron as well
+    for flag in ("custom-rm-path", "custom-config-path", "reward-key", "log-reward-category"):
+        parser.add_argument(f"--{flag}")
+    parser.add_argument("--group-rm", action="store_true")
+    args = parser.parse_args(result.stdout.split())
+    for key, value in yaml.safe_load(Path(args.custom_config_path).read_text()).items():
+        setattr(args, key, value)  # as slime does
+    args.rm_type, args.rm_url, args.n_samples_per_prompt = None, None, n
+    return args
 
 
-def rewarded(args: Namespace, made: Sequence[Any], group_rm: bool = False) -> list[float]:
-    """The rewards as slime's hub gets them: of all samples at once, or group by group."""
+def rewarded(args: Namespace, made: Sequence[Any], group_rm: bool = True) -> list[float]:
+    """The rewards that slime's hub gets, by slime's own reading: group by group, or one by one."""
 
-    async def all_of_them() -> list[float]:
+    async def all_of_them() -> list[Any]:
         if not group_rm:
             return list(await asyncio.gather(*(async_rm(args, sample) for sample in made)))
         n = args.n_samples_per_prompt
@@ -74,7 +79,9 @@ def rewarded(args: Namespace, made: Sequence[Any], group_rm: bool = False) -> li
         scored = await asyncio.gather(*(batched_async_rm(args, group) for group in groups))
         return [reward for group in scored for reward in group]
 
-    return asyncio.run(all_of_them())
+    for sample, reward in zip(made, asyncio.run(all_of_them()), strict=True):
+        sample.reward = reward
+    return [sample.get_reward_value(args) for sample in made]
 
 
 def kept(made: Sequence[Any], rewards: Sequence[float]) -> Rewards:
@@ -86,43 +93,53 @@ def kept(made: Sequence[Any], rewards: Sequence[float]) -> Rewards:
 class TestSlime(AdapterContract):
     component = Slime()
 
+    @pytest.fixture(autouse=True)
+    def _own(self, tmp_path: Path) -> None:
+        self.folder = tmp_path
+
     def call(self, adapter: Adapter, scorer: Scorer, rows: Sequence[Row]) -> Rewards:
-        assert isinstance(adapter, Slime)
+        if isinstance(scorer, OwnJudge):  # whose script no file can hold
+            with served(scorer.judge, Serve(port=0)) as server:
+                return self.called(adapter.replace(url=server.url), rows)
+        return self.called(adapter, rows)
+
+    def called(self, adapter: Adapter, rows: Sequence[Row]) -> Rewards:
+        url, n = str(adapter.url), sum(row.group == rows[0].group for row in rows)
+        folder = self.folder / str(abs(hash((url, adapter.unscored))))
+        args = arguments(url, folder, n, f"adapter.unscored={adapter.unscored}")
         made = samples(rows)
-        n = max(sum(row.group == other.group for other in rows) for row in rows)
-        rewarder = Rewarder(adapter, scorer, n)
-
-        async def all_at_once() -> list[float]:
-            return list(await asyncio.gather(*map(rewarder.of_sample, made)))
-
-        return kept(made, asyncio.run(all_at_once()))
+        return kept(made, rewarded(args, made))
 
 
-@pytest.mark.parametrize("group_rm", [False, True])
-def test_a_group_is_ranked_whole(group_rm: bool, tmp_path: Path) -> None:
+def test_groups_with_one_prompt_are_ranked_apart(tmp_path: Path) -> None:
     made = samples([*worth(9, 7), *worth(3, 1, group="second")])
     with served(judge_by_rule(PairwiseScores()), Serve(port=0)) as server:
         args = arguments(server.url, tmp_path, 2)
-        assert rewarded(args, made, group_rm) == [1.0, 0.0, 1.0, 0.0]
+        assert args.group_rm and rewarded(args, made) == [1.0, 0.0, 1.0, 0.0]
 
 
-@pytest.mark.parametrize("group_rm", [False, True])
-def test_a_failed_sample_is_removed_and_does_not_move_the_baseline(
-    group_rm: bool, tmp_path: Path
-) -> None:
+def test_a_failed_sample_is_removed_and_does_not_move_the_baseline(tmp_path: Path) -> None:
     made = samples(worth(3, "?", 9, 6))
     with served(judge_by_rule(Pointwise()), Serve(port=0)) as server:
         args = arguments(server.url, tmp_path, 4)
-        rewards = rewarded(args, made, group_rm)
+        rewards = rewarded(args, made)
     assert rewards == pytest.approx([0.3, 0.6, 0.9, 0.6])
     assert [sample.remove_sample for sample in made] == [False, True, False, False]
-    assert [sample.metadata["j1/unscored"] for sample in made] == [0.0, 1.0, 0.0, 0.0]
+    categories = [sample.reward[args.log_reward_category] for sample in made]
+    assert categories == ["j1/scored", "j1/unscored", "j1/scored", "j1/scored"]
+
+
+def test_evaluation_scores_each_by_itself_and_waits_for_none(tmp_path: Path) -> None:
+    made = samples(worth(3, "?", 9))
+    with served(judge_by_rule(Pointwise()), Serve(port=0)) as server:
+        args = arguments(server.url, tmp_path, 8)
+        assert rewarded(args, made, group_rm=False) == pytest.approx([0.3, 0.5, 0.9])
 
 
 def test_the_judge_is_not_shown_the_end_token_or_the_template(tmp_path: Path) -> None:
     judge = judge_by_rule(Pointwise())
-    rewarder = Rewarder(Slime(), OwnJudge(judge=judge), 1)
-    asyncio.run(rewarder.of_sample(samples(worth(3))[0]))
+    scorer = OwnJudge(judge=judge)
+    asyncio.run(adapter_rewards(Slime(), scorer, samples(worth(3))))
     (asked,) = judge.engine.asked  # type: ignore[attr-defined]
     assert "worth 3." in asked[-1].content and "im_end" not in asked[-1].content.split("worth")[1]
 
@@ -130,10 +147,12 @@ def test_the_judge_is_not_shown_the_end_token_or_the_template(tmp_path: Path) ->
 def test_a_dead_server_removes_what_it_should_have_scored(tmp_path: Path) -> None:
     made = samples(worth(3, 6))
     args = arguments("http://127.0.0.1:1", tmp_path, 2, "adapter.deadline=0.5")
-    rewards = rewarded(args, made, group_rm=True)
-    assert kept(made, rewards) == [None, None]
+    assert kept(made, rewarded(args, made)) == [None, None]
 
 
-def test_the_page_shows_what_is_printed() -> None:
+def test_the_page_shows_what_is_printed(tmp_path: Path) -> None:
     (shown,) = blocks(section("frameworks", "slime"), "console")
-    assert "--custom-rm-path j1sdk.adapters.slime.reward\n--custom-config-path conf/" in shown
+    command, _, printed = shown.partition("\n")
+    words = [word.replace("conf", str(tmp_path)) for word in command.split()[2:]]
+    result = CliRunner().invoke(j1, words)
+    assert result.stdout.replace(str(tmp_path), "conf") == printed

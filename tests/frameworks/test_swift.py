@@ -99,7 +99,7 @@ def test_a_group_is_ranked_whole_and_half_a_group_is_refused(tmp_path: Path) -> 
     with served(judge_by_rule(PairwiseScores()), Serve(port=0)) as server:
         reward = registered(server.url, tmp_path, rows)
         assert scored(reward, rows)[:, 0].tolist() == [1.0, 0.0, 1.0, 0.0]
-        with pytest.raises(ConfigError, match="not groups of 2"):
+        with pytest.raises(ConfigError, match="not groups of 2 completions"):
             scored(reward, rows[:3])
 
 
@@ -110,6 +110,13 @@ def test_what_fails_gets_the_mean_and_never_zero(failed: int, tmp_path: Path) ->
         rewards = scored(registered(server.url, tmp_path, rows), rows)[:, 0]
     expected = 0.8 if failed < 20 else 0.5
     assert rewards.tolist() == pytest.approx([expected] * 20)
+
+
+def test_another_group_size_in_evaluation_is_refused(tmp_path: Path) -> None:
+    with served(judge_by_rule(Pointwise()), Serve(port=0)) as server:
+        registered(server.url, tmp_path, worth(3, 6))
+    with pytest.raises(ConfigError, match="groups of 4 and training of 2"):
+        orms["j1"](args=SimpleNamespace(num_generations=2, num_generations_eval=4))
 
 
 def test_a_dead_server_is_no_score(tmp_path: Path) -> None:

@@ -199,7 +199,7 @@ def test_what_fails_is_left_out_and_the_rest_is_scored(
 
 
 def test_a_dead_server_is_an_error_before_training(tmp_path: Path, tiny_model: Path) -> None:
-    config = configured(flags("http://127.0.0.1:1", tmp_path), tiny_model, 2)
+    config = configured(flags("http://127.0.0.1:1", tmp_path, "adapter.deadline=1"), tiny_model, 2)
     made = rewarded(config, tiny_model, worth(3, 6))
     assert all(isinstance(one, EngineError | UnscoredError) for one in made)
 
