@@ -5,6 +5,10 @@ prompt, or the special tokens of its chat template. All of them are broken with 
 their first letter before a format ever sees the response: `<|im_end|>` becomes `< |im_end|>`.
 A space is kept by every tokenizer; an invisible character is not (some normalizers drop it).
 Lone surrogates, which JSON can spell and no tokenizer takes, become U+FFFD.
+
+The lines that fence responses hold no nonce. One would end look-alike fences, but make every prompt
+another text: caches and recordings, which go by the prompt, would never hit, engines would share
+no prefix from the first fence on, and a trained judge would see fences it was never trained on.
 """
 
 from __future__ import annotations

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import asyncio
+from concurrent.futures import ThreadPoolExecutor
 from typing import Any
 
 import pytest
@@ -166,3 +167,15 @@ def test_judgments_are_counted_with_all_others() -> None:
         assert metric(server.url, "j1_engine_calls_total") == 3
         stats = ask(f"{server.url}/v1/stats").json
     assert stats["statuses"]["ok"] == 3 and len(stats["latest"]) == 3
+
+
+def test_a_very_long_response_does_not_keep_others_waiting() -> None:
+    """Its 400,000 characters are quoted off the event loop, which answers others meanwhile."""
+    long = {"prompt": "2+2?", "responses": ["<" * 400_000]}
+    with served(pointwise(scored(5))) as server, ThreadPoolExecutor(1) as pool:
+        ask(f"{server.url}/health")
+        judged, answered = pool.submit(ask, f"{server.url}/v1/judge", long), 0
+        while not judged.done():
+            answered += ask(f"{server.url}/health").status == 200
+        assert judged.result().status == 200
+    assert answered >= 4, "a loop that is blocked answers once"

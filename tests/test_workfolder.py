@@ -19,7 +19,7 @@ from j1sdk.judging import METRICS_FILE, Tasks, judge_to_folder
 from j1sdk.judgments import JUDGMENTS_FILE, read_judgments
 from j1sdk.workfolder import Lines, Log, claimed, spread
 
-PAIRS = 300
+PAIRS, MANY_PAIRS = 300, 300
 
 
 def named(line: bytes, where: str) -> str | None:
@@ -79,17 +79,30 @@ def whole(tmp_path_factory: pytest.TempPathFactory) -> Path:
 def test_killed_at_random_the_files_are_those_of_an_undisturbed_run(
     whole: Path, cached: bool
 ) -> None:
+    check_killed(whole, PAIRS, kills=2, cached=cached)
+
+
+@pytest.mark.slow
+@pytest.mark.parametrize("cached", [False, True])
+def test_killed_fifty_times_it_loses_nothing(tmp_path: Path, cached: bool) -> None:
+    make_home(tmp_path, MANY_PAIRS)
+    finish(start(tmp_path, "whole", cached=False, seconds=0.001))
+    check_killed(tmp_path, MANY_PAIRS, kills=50, cached=cached)
+
+
+def check_killed(home: Path, pairs: int, kills: int, cached: bool) -> None:
+    """Kill one run again and again, and compare what it leaves with the folder `whole`."""
     name = f"killed-{cached}"
-    for count in sorted(random.Random(cached).sample(range(1, 2 * PAIRS), 2)):
-        process = start(whole, name, cached=cached, seconds=0.005)
-        kill_at(process, whole, name, count)
-        read_judgments(whole / name / JUDGMENTS_FILE)
-        assert not (whole / name / METRICS_FILE).exists()
-    finish(start(whole, name, cached=cached, seconds=0.005))
+    for count in sorted(random.Random(cached).sample(range(1, 2 * pairs), kills)):
+        process = start(home, name, cached=cached, seconds=0.005)
+        kill_at(process, home, name, count)
+        read_judgments(home / name / JUDGMENTS_FILE)
+        assert not (home / name / METRICS_FILE).exists()
+    finish(start(home, name, cached=cached, seconds=0.005))
     for file in (JUDGMENTS_FILE, METRICS_FILE):
-        assert (whole / name / file).read_bytes() == (whole / "whole" / file).read_bytes()
-    again = Counter(asked(whole, name))
-    assert len(again) == 2 * PAIRS and again.total() - len(again) <= 2 * AT_ONCE
+        assert (home / name / file).read_bytes() == (home / "whole" / file).read_bytes()
+    again = Counter(asked(home, name))
+    assert len(again) == 2 * pairs and again.total() - len(again) <= kills * AT_ONCE
 
 
 def test_a_second_process_is_refused(tmp_path: Path) -> None:
