@@ -41,7 +41,8 @@ test-stack: install-stack
 test-frameworks: $(FRAMEWORKS:%=test-framework-%)
 
 test-framework-%: install $(HOSTS)/%/.installed
-	PYTHONPATH=$(CURDIR)/$(HOSTS)/$* $(VENV)/bin/pytest -m frameworks -W default -p no:eval_protocol tests/frameworks/test_$*.py
+	PYTHONPATH=$(CURDIR)/$(HOSTS)/$* $(VENV)/bin/pytest -m frameworks -W default -p no:eval_protocol \
+		--junitxml=$(HOSTS)/$*.xml tests/frameworks/test_$*.py
 
 $(HOSTS)/%/.installed: tests/frameworks/requirements/%.txt | install
 	rm -rf $(@D)

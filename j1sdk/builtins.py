@@ -94,6 +94,7 @@ def trainers() -> dict[str, str]:
 @hookimpl
 def adapters() -> dict[str, str]:
     return {
+        "areal": "j1sdk.adapters.areal:AReaL",
         "inspect-ai": "j1sdk.adapters.inspect_ai:InspectAI",
         "llamafactory": "j1sdk.adapters.llamafactory:LlamaFactory",
         "lighteval": "j1sdk.adapters.lighteval:Lighteval",

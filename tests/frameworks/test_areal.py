@@ -1,0 +1,160 @@
+"""A judge as AReaL's reward function, called by its own wrapper in its own processes.
+
+The wrapper is loaded from its file: the package around it wants far more installed.
+"""
+
+from __future__ import annotations
+
+import asyncio
+import importlib.util
+import sys
+import time
+from collections.abc import Callable, Iterator, Sequence
+from importlib.machinery import ModuleSpec
+from pathlib import Path
+from types import ModuleType
+from typing import Any
+
+import pytest
+from click.testing import CliRunner
+from pages import section
+from reward_client import pointwise
+
+from j1sdk import PairwiseScores, Pointwise
+from j1sdk.adapters import Adapter, Scorer
+from j1sdk.adapters.areal import AReaL
+from j1sdk.adapters.connection import Connection
+from j1sdk.adapters.scorers import OwnJudge
+from j1sdk.cli import j1
+from j1sdk.errors import UnscoredError
+from j1sdk.runfile import dump
+from j1sdk.server import Serve, served
+from j1sdk.testing import AdapterContract, Row, judge_by_rule, worth
+
+spec = importlib.util.find_spec("areal")
+assert spec and spec.submodule_search_locations
+for package in ("areal", "areal.api", "areal.utils"):
+    module = ModuleType(package)
+    folder = Path(spec.submodule_search_locations[0], *package.split(".")[1:])
+    module.__path__ = [str(folder)]
+    module.__spec__ = ModuleSpec(package, None, is_package=True)
+    module.__spec__.submodule_search_locations = module.__path__
+    sys.modules[package] = module
+
+from areal.api.reward_api import AsyncRewardWrapper  # noqa: E402
+
+RENDERED = "<|im_start|>user\n{}<|im_end|>\n<|im_start|>assistant\n"
+
+
+@pytest.fixture(autouse=True)
+def _own_processes() -> Iterator[None]:
+    """Anew for each test: they inherit the environment."""
+    yield
+    AsyncRewardWrapper._atexit_shutdown_all()
+
+
+def imported(path: str) -> Callable[..., float]:
+    """As AReaL imports a function by its path."""
+    module, _, name = path.rpartition(".")
+    function: Callable[..., float] = getattr(importlib.import_module(module), name)
+    return function
+
+
+def connected(
+    monkeypatch: pytest.MonkeyPatch, url: str, folder: Path, *settings: str
+) -> Callable[..., float]:
+    """What `j1 connect` printed, done: the variable set, and the function imported."""
+    words = ["connect", "areal", "--url", url, "--to", str(folder)]
+    for setting in settings:
+        words += ["--set", setting]
+    result = CliRunner().invoke(j1, words)
+    assert result.exit_code == 0, result.output
+    variable, _, file = result.stdout.splitlines()[0].removeprefix("export ").partition("=")
+    monkeypatch.setenv(variable, file)
+    return imported(result.stdout.rpartition("reward_fn=")[2].strip().strip('"'))
+
+
+def rewards(function: Callable[..., float], rows: Sequence[Row]) -> list[float | None]:
+    """By AReaL's wrapper, without its further tries; None where the episode is rejected."""
+
+    async def all_at_once() -> list[Any]:
+        wrapped = AsyncRewardWrapper(function, max_workers=2, max_retries=0)
+        calls = (
+            wrapped(
+                RENDERED.format(row.prompt), f"{row.response}<|im_end|>", [1], [2],
+                gold=row.reference,
+            )
+            for row in rows
+        )  # fmt: skip
+        return list(await asyncio.gather(*calls, return_exceptions=True))
+
+    made = asyncio.run(all_at_once())
+    for reward in made:
+        if isinstance(reward, BaseException) and not isinstance(reward, UnscoredError):
+            raise reward
+    return [None if isinstance(reward, UnscoredError) else reward for reward in made]
+
+
+class TestAReaL(AdapterContract):
+    component = AReaL()
+    grouped = False
+
+    @pytest.fixture(autouse=True)
+    def _own(self, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+        self.folder, self.patch = tmp_path, monkeypatch
+
+    def test_a_used_adapter_works_in_a_forked_process(self) -> None:
+        """AReaL's processes are forked from one that has asked the judge already."""
+        with served(judge_by_rule(Pointwise()), Serve(port=0)) as server:
+            function = connected(self.patch, server.url, self.folder)
+            assert function(RENDERED.format("?"), "It is worth 7.", [1], [2]) == 0.7
+            assert rewards(function, worth(7, 2)) == [0.7, 0.2]
+
+    def call(self, adapter: Adapter, scorer: Scorer, rows: Sequence[Row]) -> list[float | None]:
+        if isinstance(scorer, OwnJudge):  # whose script no file can hold
+            with served(scorer.judge, Serve(port=0)) as server:
+                return self.called(adapter.replace(url=server.url), rows)
+        return self.called(adapter, rows)
+
+    def called(self, adapter: Adapter, rows: Sequence[Row]) -> list[float | None]:
+        described = dump(Connection(adapter=adapter))
+        file = self.folder / f"{abs(hash(described))}.toml"
+        file.write_text(described)
+        self.patch.setenv("J1_CONNECTION", str(file))
+        AsyncRewardWrapper._atexit_shutdown_all()  # processes that know the file before
+        made = rewards(imported("j1sdk.adapters.areal.reward_fn"), rows)
+        if adapter.unscored == "error" and None in made:
+            raise UnscoredError("AReaL rejects the episode")
+        return made
+
+
+def test_a_pairwise_judge_compares_with_a_column(
+    monkeypatch: pytest.MonkeyPatch, tmp_path: Path
+) -> None:
+    rows = [Row(f"It is worth {value}.", reference="It is worth 4.") for value in (3, 4, 9)]
+    with served(judge_by_rule(PairwiseScores()), Serve(port=0)) as server:
+        function = connected(monkeypatch, server.url, tmp_path, "adapter.reference_column=gold")
+        assert rewards(function, rows) == [0.0, 0.5, 1.0]
+
+
+def test_a_slow_judge_is_an_error_and_not_the_wrapper_s_zero(
+    monkeypatch: pytest.MonkeyPatch, tmp_path: Path
+) -> None:
+    def slow(question: str) -> str:
+        time.sleep(1.5)
+        return Pointwise().write((9.0,))
+
+    with served(pointwise(slow), Serve(port=0, warm_up=False)) as server:
+        function = connected(monkeypatch, server.url, tmp_path, "adapter.deadline=0.4")
+        assert rewards(function, worth(9)) == [None]
+
+
+def test_a_dead_server_is_an_error(monkeypatch: pytest.MonkeyPatch, tmp_path: Path) -> None:
+    function = connected(monkeypatch, "http://127.0.0.1:1", tmp_path, "adapter.deadline=0.4")
+    assert rewards(function, worth(9, 3)) == [None, None]
+
+
+def test_the_page_shows_what_is_printed() -> None:
+    shown = section("frameworks", "AReaL")
+    assert "export J1_CONNECTION=conf/areal.toml" in shown
+    assert 'reward_fn="j1sdk.adapters.areal.reward_fn"' in shown
