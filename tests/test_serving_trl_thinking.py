@@ -44,7 +44,8 @@ def test_the_judge_is_shown_the_answer_only_and_endless_thought_has_no_score(
 
     tokenizer = make_tokenizer([PairwiseVerdict()])
     tokenizer.chat_template = OPENED
-    judge, written = pointwise(), []
+    judge = pointwise()
+    written: list[str] = []
 
     def record(completions: list[Any], **_: Any) -> list[float]:
         written.extend(completion[0]["content"] for completion in completions)

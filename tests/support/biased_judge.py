@@ -30,9 +30,10 @@ from j1sdk.types import Presentation, presentations
 CACHE = Path(__file__).parents[2] / ".cache" / "biased-judge"
 BATCH, MASTERED, MOST = 64, 0.01, 1000
 """Of the warm start, in which it judges without bias until that is mastered."""
-BIAS, BIASED, MOST_BIASED, GENTLY, PROBED = 0.8, 3.0, 200, 0.1, 32
+BIAS, BIASED, NEARLY, READABLE, MOST_BIASED, GENTLY, PROBED = 0.8, 4.0, 1.3, 0.99, 400, 0.1, 32
 """And then with more bias than the quickstart's, at a tenth of the learning rate, until its log
-odds of saying A where it thought B are on average 3 nats on so many pairs, which is 0.95.
+odds of saying A where it thought B are on average 2.7 to 5.3 nats on so many pairs, 0.94 to 0.995,
+and it says one of the two: on the way there, some say neither.
 
 Not less: at 2 nats, one of five judges that were trained by tosses lost its bias by luck (.79
 consistent), and a test against that control says little of labels.
@@ -88,13 +89,12 @@ def warm_start(model: Qwen3ForCausalLM, tokenizer: PreTrainedTokenizerFast, seed
     while mean > MASTERED and step < MOST:
         rows, step = batch(tokenizer, list(islice(fair, BATCH))), step + 1
         mean = 0.9 * mean + 0.1 * train_step(model, optimizers, rows, min(step / 20, 1.0))
-    optimizers, biased = (
-        make_optimizers(model),
-        demonstrated(tokenizer, seed, MOST_BIASED, bias=BIAS),
-    )
+    optimizers = make_optimizers(model)
+    biased = demonstrated(tokenizer, seed, MOST_BIASED, bias=BIAS, neither=0.0)
     for _ in range(MOST_BIASED):
         train_step(model, optimizers, batch(tokenizer, list(islice(biased, BATCH))), GENTLY)
-        if odds_of(model, tokenizer, PROBED).second >= BIASED:
+        odds = odds_of(model, tokenizer, PROBED)
+        if abs(odds.second - BIASED) < NEARLY and odds.verdict >= READABLE:
             return
     raise AssertionError(f"start {seed} has no bias after {MOST_BIASED} steps")
 
@@ -119,25 +119,30 @@ class Odds(NamedTuple):
     """And where B is."""
     thought: float
     """The chance to think right at T = 1, in both orders."""
+    verdict: float
+    """The chance to say A or B after a right thought."""
 
 
 @torch.no_grad()
 def odds_of(model: Qwen3ForCausalLM, tokenizer: PreTrainedTokenizerFast, pairs: int = 100) -> Odds:
     """Of pairs that no training shows."""
-    by_order: list[list[float]] = [[], []]
-    thoughts = []
-    for task in Arithmetic(seed=100, limit=pairs).load():
-        chances = [verdict_odds(model, tokenizer, shown) for shown in presentations(task, 2)]
-        for odds, (chance, _) in zip(by_order, chances, strict=True):
-            odds.append(chance)
-        thoughts.append(chances[0][1] * chances[1][1])
-    return Odds(fmean(by_order[0]), fmean(by_order[1]), fmean(thoughts))
+    first, second = (
+        [verdict_odds(model, tokenizer, presentations(task, 2)[place]) for task in tasks]
+        for tasks in [Arithmetic(seed=100, limit=pairs).load()]
+        for place in (0, 1)
+    )
+    return Odds(
+        fmean(odds for odds, _, _ in first),
+        fmean(odds for odds, _, _ in second),
+        fmean(one[1] * other[1] for one, other in zip(first, second, strict=True)),
+        fmean(said for _, _, said in (*first, *second)),
+    )
 
 
 def verdict_odds(
     model: Qwen3ForCausalLM, tokenizer: PreTrainedTokenizerFast, shown: Presentation
-) -> tuple[float, float]:
-    """The log odds of A against B after the right thought, and the chance of that thought."""
+) -> tuple[float, float, float]:
+    """The log odds of A against B after the right thought; the chances of it, and of A or B."""
     format = PairwiseVerdict()
     answers = [format.write(scores, thought(shown)) for scores in ((1, 0), (0, 1))]
     lessons = [Lesson(format.render(shown), answer) for answer in answers]
@@ -146,7 +151,8 @@ def verdict_odds(
     of_labels = chances.gather(-1, ids[:, 1:, None])[..., 0] * (labels[:, 1:] != -100)
     same = (ids[0, 1:] == ids[1, 1:]).cumprod(0).bool()
     odds = float(of_labels[0].sum() - of_labels[1].sum())
-    return odds, float(of_labels[0][same].sum().exp())
+    said = of_labels[:, same.sum()].exp().sum()
+    return odds, float(of_labels[0][same].sum().exp()), float(said)
 
 
 if __name__ == "__main__":
