@@ -51,3 +51,13 @@ def test_every_adapter_has_its_section() -> None:
         catalogue().find("adapters", name) for name in catalogue().names("adapters")
     ]
     assert [kind.title for kind in adapters if f"\n## {kind.title}\n" not in PAGE] == []
+
+
+@pytest.mark.parametrize("name", catalogue().names("adapters"))
+def test_the_table_has_the_version_and_the_policies_of_every_adapter(name: str) -> None:
+    """Its figures are those of the last `make test-frameworks`."""
+    kind: Any = catalogue().find("adapters", name)
+    row = re.search(rf"^\| `{name}` \|.*$", section("frameworks", "What was run"), re.M)
+    assert row and f"| {kind.title} | {kind.tested} |" in row[0]
+    policies = get_args(kind.model_fields["unscored"].annotation)
+    assert re.findall(r"`(\w+)`", row[0].rpartition(" | ")[2]) == list(policies)

@@ -7,7 +7,7 @@ from typing import Any
 
 import pytest
 
-MARK = "frameworks"
+MARK, HERE = "frameworks", Path(__file__).parent
 
 
 def pytest_ignore_collect(collection_path: Path, config: pytest.Config) -> bool | None:
@@ -15,9 +15,11 @@ def pytest_ignore_collect(collection_path: Path, config: pytest.Config) -> bool 
     return None if config.option.markexpr == MARK else True
 
 
+@pytest.hookimpl(tryfirst=True)  # before tests are chosen by their marks
 def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:
-    for item in items:
-        item.add_marker(MARK)
+    for item in items:  # of every folder, not just of this one
+        if item.path.is_relative_to(HERE):
+            item.add_marker(MARK)
 
 
 def pytest_sessionfinish(session: pytest.Session, exitstatus: int) -> None:
