@@ -451,3 +451,22 @@ def test_columns_of_data_can_be_named_on_the_command_line(command: str, tmp_path
     assert (tmp_path / "out" / "judgments.jsonl").read_text().count('"status": "ok"') == 2
     wrong = CliRunner().invoke(j1, [*words, "--field", "promt=ask"])
     assert "did you mean 'prompt'?" in wrong.output
+
+
+def test_a_dead_server_is_an_error_of_eval_and_compare(tmp_path: Path) -> None:
+    """No number stands for what was not judged, on the screen or in the exit code."""
+    (tmp_path / "pairs.jsonl").write_text('{"prompt": "2+2?", "chosen": "4", "rejected": "5"}\n')
+    (tmp_path / "run.toml").write_text(
+        '[judge]\nformat = "pairwise-verdict"\n[judge.engine]\nname = "openai"\nmodel = "m"\n'
+        'base_url = "http://localhost:1/v1"\nretries = 0\n'
+    )
+    words = ["eval", str(tmp_path / "run.toml"), "--data", str(tmp_path / "pairs.jsonl")]
+    for more in ([], ["--json"]):
+        result = CliRunner().invoke(j1, [*words, *more])
+        assert "nothing could be judged" in str(result.exception) and not result.stdout
+    for name in ("a", "b"):
+        out = ["--benchmark", "pairs", "--out", str(tmp_path / name)]
+        assert "nothing could be judged" in str(CliRunner().invoke(j1, [*words, *out]).exception)
+    folders = [str(tmp_path / name) for name in ("a", "b")]
+    result = CliRunner().invoke(j1, ["compare", *folders, "--out", str(tmp_path / "c")])
+    assert "nothing in it was judged" in str(result.exception) and not result.stdout

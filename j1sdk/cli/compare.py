@@ -7,7 +7,7 @@ from pathlib import Path
 import click
 
 from j1sdk.cli.console import block_table, messages, output
-from j1sdk.errors import ConfigError
+from j1sdk.errors import ConfigError, DataError
 
 
 @click.command()
@@ -31,7 +31,11 @@ def compare(folders: tuple[Path, ...], out: Path) -> None:
 
     if len(set(folders)) < 2:
         raise ConfigError("give two folders or more; each was written by j1 eval --benchmark")
-    report = comparison_report(read_entries(folders, catalogue()))
+    entries = read_entries(folders, catalogue())
+    for entry, folder in zip(entries, folders, strict=True):
+        if entry.evaluated.strict.metrics.invalid_rate is None:
+            raise DataError(f"{folder}: nothing in it was judged, so there is nothing to compare")
+    report = comparison_report(entries)
     write_report(report, out / "report.html")
     for block in [one for one in report.blocks if isinstance(one, Table)][:2]:
         output.print(block_table(block))

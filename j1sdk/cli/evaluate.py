@@ -117,6 +117,7 @@ def measure_tasks(
 ) -> None:
     """Judge tasks of one's own, into `out` if that is given, and print the metrics."""
     from j1sdk.judging import Tasks, judge_to_folder
+    from j1sdk.resuming import engine_failures
     from j1sdk.run import open_run
 
     if judge is None:
@@ -127,13 +128,17 @@ def measure_tasks(
         with progress_bars() as start:
             measured = judge_to_folder(run.judge, Tasks(tasks), out, start("Judging"))
     else:
-        measured = measure(run.judge.judge(tasks.load()))
+        results = run.judge.judge(tasks.load())
+        failures = engine_failures(one for result in results for one in result.judgments)
+        measured = measure(results)
     if as_json:
         click.echo(measured.model_dump_json(indent=2))
     else:
         output.print(metrics_table(str(judge), {source or str(data or "its data"): measured}))
     if out:
         show_failures(measured, out)
+    elif failures:
+        messages.print(failures, soft_wrap=True)
 
 
 def show_failures(measured: Metrics, out: Path) -> None:
