@@ -30,17 +30,15 @@ from j1sdk.types import Presentation, presentations
 CACHE = Path(__file__).parents[2] / ".cache" / "biased-judge"
 BATCH, MASTERED, MOST = 64, 0.01, 1000
 """Of the warm start, in which it judges without bias until that is mastered."""
-BIAS, BIASED, NEARLY, READABLE, MOST_BIASED, GENTLY, PROBED = 0.8, 4.0, 1.3, 0.99, 400, 0.1, 32
-"""And then with more bias than the quickstart's, at a tenth of the learning rate, until its log
-odds of saying A where it thought B are on average 2.7 to 5.3 nats on so many pairs, 0.94 to 0.995,
-and it says one of the two: on the way there, some say neither.
+BIAS, GENTLY, STEPS = 0.95, 0.1, 250
+"""And then it is shown A nineteen times of twenty where B is right, at a tenth of the learning
+rate, until it has settled: after some 200 steps its log odds of A after thinking B are those of the
+demonstrations, logit(0.95) = 2.9, while they stay above 7 after thinking A.
 
-Not less: at 2 nats, one of five judges that were trained by tosses lost its bias by luck (.79
-consistent), and a test against that control says little of labels.
-Not for a number of steps: a judge that is biased for longer soon says A nine times out of ten
-whatever it thought (after 15 steps at the full rate its log odds were +5.9 after thinking A and
-+3.6 after B; after 30, +1.7 and +1.5). Of two such verdicts no reward can tell which one followed
-from the thought, and some starts learnt little: 1002 of those went from .08 to .23 only.
+At the full rate, or stopped on the way, they are not: after 30 steps at the full rate A was as
+likely whatever it thought, and on the way at a tenth of it some said neither. Of two verdicts that
+are equally likely whatever was thought no reward can tell which one followed from the thought, and
+such starts learnt little. Bias of 0.88 was undone by luck: one of five that were trained by tosses.
 """
 MADE_BY = (
     "j1sdk_quickstart.models",
@@ -90,13 +88,9 @@ def warm_start(model: Qwen3ForCausalLM, tokenizer: PreTrainedTokenizerFast, seed
         rows, step = batch(tokenizer, list(islice(fair, BATCH))), step + 1
         mean = 0.9 * mean + 0.1 * train_step(model, optimizers, rows, min(step / 20, 1.0))
     optimizers = make_optimizers(model)
-    biased = demonstrated(tokenizer, seed, MOST_BIASED, bias=BIAS, neither=0.0)
-    for _ in range(MOST_BIASED):
+    biased = demonstrated(tokenizer, seed, STEPS, bias=BIAS, neither=0.0)
+    for _ in range(STEPS):
         train_step(model, optimizers, batch(tokenizer, list(islice(biased, BATCH))), GENTLY)
-        odds = odds_of(model, tokenizer, PROBED)
-        if abs(odds.second - BIASED) < NEARLY and odds.verdict >= READABLE:
-            return
-    raise AssertionError(f"start {seed} has no bias after {MOST_BIASED} steps")
 
 
 def demonstrated(
