@@ -101,6 +101,7 @@ def test_a_token_is_shown_and_a_missing_one_named(monkeypatch: pytest.MonkeyPatc
         assert scored(ServedJudge(url=server.url, token_env="JUDGE_TOKEN"), items([5]))[0].score
         (refused,) = scored(ServedJudge(url=server.url), items([5]))
         assert refused.score is None and "401" in refused.detail
+        assert "name its environment variable as `token_env`" in refused.detail
     monkeypatch.delenv("JUDGE_TOKEN")
     with pytest.raises(ConfigError, match="JUDGE_TOKEN holds no token"):
         scored(ServedJudge(url="http://localhost:1", token_env="JUDGE_TOKEN"), items([5]))

@@ -453,6 +453,17 @@ def test_columns_of_data_can_be_named_on_the_command_line(command: str, tmp_path
     assert "did you mean 'prompt'?" in wrong.output
 
 
+def test_a_recording_of_nothing_but_failures_is_an_error(tmp_path: Path) -> None:
+    line = '{"id": "%d", "order": [0, 1], "preferred": 0, "scores": null, "status": "%s"}\n'
+    recorded = tmp_path / "recorded.jsonl"
+    words = ["eval", "--benchmark", "pairs", "--judgments", str(recorded)]
+    recorded.write_text(line % (1, "engine_error") + line % (2, "engine_error"))
+    result = CliRunner().invoke(j1, words)
+    assert "the engine failed on all 2 judgments" in str(result.exception)
+    recorded.write_text(line % (1, "engine_error") + line % (2, "unparseable"))
+    assert CliRunner().invoke(j1, words).exit_code == 0
+
+
 def test_a_dead_server_is_an_error_of_eval_and_compare(tmp_path: Path) -> None:
     """No number stands for what was not judged, on the screen or in the exit code."""
     (tmp_path / "pairs.jsonl").write_text('{"prompt": "2+2?", "chosen": "4", "rejected": "5"}\n')

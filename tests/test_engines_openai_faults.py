@@ -21,7 +21,7 @@ from j1sdk import (
     Sampling,
 )
 from j1sdk.background import run
-from j1sdk.engines.openai_client import Client, Limits, proxy_of, seconds_to_wait
+from j1sdk.engines.openai_client import Access, Client, Limits, proxy_of, seconds_to_wait
 
 if TYPE_CHECKING:
     from tests.conftest import ChatServer, Script
@@ -153,7 +153,7 @@ def test_attempts_are_counted(chat_server: Serve) -> None:
 
 def test_waits_double_up_to_a_limit_and_are_never_shorter_than_asked() -> None:
     async def waits() -> list[list[float]]:
-        client = Client("http://localhost:1/v1", {}, "", Limits(1, 1.0, 1.0, 1))
+        client = Client(Access("http://localhost:1/v1"), Limits(1, 1.0, 1.0, 1))
         drawn = [[client._wait(attempt, None) for _ in range(200)] for attempt in (1, 2, 5, 99)]
         assert client._wait(1, 7.5) == 7.5
         await client.close()

@@ -30,7 +30,7 @@ from j1sdk.catalogue import catalogue
 from j1sdk.cli import j1
 from j1sdk.errors import J1Error
 from j1sdk.evaluation.credits import CONSISTENT, STRICT, SUM_RULE
-from j1sdk.evaluation.entries import read_entries
+from j1sdk.evaluation.entries import ahead, read_entries
 from j1sdk.evaluation.evaluations import (
     Evaluated,
     evaluate,
@@ -42,7 +42,7 @@ from j1sdk.evaluation.records import results_of
 from j1sdk.judging import judge_benchmark
 from j1sdk.judgments import read_judgments, read_records, write_records
 from j1sdk.report import Table, Transcripts, render
-from j1sdk.report.benchmark_page import comparison_report, gaps
+from j1sdk.report.benchmark_page import comparison_report
 from j1sdk.report.disagreements import MOST_ROWS, disputed
 
 FORM = PairwiseVerdict()
@@ -222,7 +222,8 @@ def test_votes_have_one_reading(rows: Path, tmp_path: Path) -> None:
 def test_a_folder_gives_back_what_was_written(tmp_path: Path) -> None:
     records = drawn_pairs(CATEGORIES, 0)
     written = evaluate_to_folder(JudgeBench(responses="gpt"), records, tmp_path)
-    assert read_evaluated(tmp_path, catalogue()) == (written, records)
+    evaluated, read = read_evaluated(tmp_path, catalogue())
+    assert (evaluated, list(read)) == (written, records)
 
 
 @pytest.mark.parametrize(
@@ -334,9 +335,9 @@ def test_pointwise_runs_have_no_position_bias(tmp_path: Path) -> None:
 
 def test_a_failed_judgment_has_no_gap() -> None:
     (result,) = results_of(both("1", (4.0, 1.0), None, preferred=1))
-    assert gaps(result) == [-3.0]
+    assert ahead(result) == [-3.0]
     (result,) = results_of(rated("1", [4.0, None]))
-    assert gaps(result) == []
+    assert ahead(result) == []
 
 
 def test_runs_of_two_benchmarks_are_not_compared(tmp_path: Path) -> None:

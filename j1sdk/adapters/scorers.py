@@ -123,10 +123,11 @@ class ServedJudge(Scorer):
         return await client.once("judge", lambda: client.get(f"{self.url}/v1/models", read_model))
 
     def _connect(self) -> Client:
-        from j1sdk.engines.openai_client import Client, Limits
+        from j1sdk.engines.openai_client import Access, Client, Limits
 
         limits = Limits(CONCURRENCY, self.deadline, self.deadline, RETRIES)
-        return Client(self.url, {}, self._token(), limits)
+        access = Access(self.url, self._token(), url_option="url", key_option="token_env")
+        return Client(access, limits)
 
     def _token(self) -> str:
         if self.token_env is None:

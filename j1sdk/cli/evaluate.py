@@ -19,7 +19,7 @@ from j1sdk.cli.console import (
 )
 from j1sdk.cli.fields import FIELDS, Fields, columns_of
 from j1sdk.component import Component
-from j1sdk.errors import ConfigError, explain
+from j1sdk.errors import ConfigError, DataError, explain
 from j1sdk.evaluation.metrics import Metrics, measure
 
 if TYPE_CHECKING:
@@ -104,6 +104,8 @@ def evaluate(
         messages.print(f"Written to {write_page(out)}", soft_wrap=True)
     if judge and out:
         show_failures(evaluated.strict.metrics, out)
+    elif judgments:
+        require_judged(evaluated.strict.metrics, judgments)
 
 
 def measure_tasks(
@@ -147,6 +149,16 @@ def show_failures(measured: Metrics, out: Path) -> None:
 
     if failures := failures_in(measured, out):
         messages.print(failures, soft_wrap=True)
+
+
+def require_judged(measured: Metrics, judgments: Path) -> None:
+    """Raises DataError where an engine failed on all that was recorded: then nothing is known."""
+    failed, total = measured.statuses["engine_error"], sum(measured.statuses.values())
+    if failed == total:
+        raise DataError(
+            f"{judgments}: nothing was judged: the engine failed on all {total:,} judgments. Run"
+            " the `j1 judge` that wrote it once more: it asks for failed ones again"
+        )
 
 
 def evaluated_on(
@@ -228,7 +240,8 @@ def source_of(own: Any, name: str | None, data: Path | None, options: dict[str, 
         raise ConfigError("no tasks to judge: give --source NAME or --data FILE.jsonl")
     kind: type[Component] = catalogue().find("sources", name) if name else type(own)
     if unknown := sorted(set(given) - set(kind.model_fields)):
-        raise ConfigError(f"source {kind.name!r} has no option --{unknown[0]}")
+        option = "field" if unknown[0] == "fields" else unknown[0]
+        raise ConfigError(f"source {kind.name!r} has no option --{option}")
     return component(kind, {**({} if name else dict(own)), **given})
 
 

@@ -40,7 +40,7 @@ from j1sdk.background import on_background
 from j1sdk.engines import Engine, cut_after
 from j1sdk.engines.chat import messages
 from j1sdk.engines.openai_answers import Answer, read_answer
-from j1sdk.engines.openai_client import Client, Limits, is_this_machine
+from j1sdk.engines.openai_client import Access, Client, Limits, is_this_machine
 from j1sdk.engines.opened import Opened
 from j1sdk.errors import ConfigError, EngineError
 from j1sdk.types import Completion, Conversation, Sampling
@@ -233,7 +233,7 @@ class OpenAI(Engine):
 
     def _connect(self) -> Client:
         limits = Limits(self.concurrency, self.timeout, self.deadline, self.retries)
-        return Client(self.base_url, self.headers, self._key(), limits)
+        return Client(Access(self.base_url, self._key(), self.headers), limits)
 
     def _key(self) -> str:
         if self.api_key_env is None:

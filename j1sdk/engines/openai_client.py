@@ -72,13 +72,24 @@ class Passing(EngineError):
     after: float | None = None
 
 
+class Access(NamedTuple):
+    """Where a server is and what it wants to see; errors name the options that say so."""
+
+    url: str
+    key: str = ""
+    headers: Mapping[str, str] = {}
+    url_option: str = "base_url"
+    key_option: str = "api_key_env"
+
+
 class Client:
     """Pooled connections to one server."""
 
-    def __init__(self, base_url: str, headers: Mapping[str, str], key: str, limits: Limits) -> None:
+    def __init__(self, access: Access, limits: Limits) -> None:
         """Raises MissingExtraError."""
-        self._base_url, self._key, self._limits = base_url, key, limits
-        self._session = open_session({**headers, **authorization(key)}, base_url)
+        self._access, self._key, self._limits = access, access.key, limits
+        headers = {**access.headers, **authorization(access.key)}
+        self._session = open_session(headers, access.url)
         self._slots = asyncio.Semaphore(limits.concurrency)
         self._silent_since: float | None = None
         self._known: dict[str, asyncio.Future[Any]] = {}
@@ -183,16 +194,17 @@ class Client:
     async def _advice(self, response: ClientResponse) -> str:
         """What to do about a refusal that does not pass."""
         if 300 <= response.status < 400:
-            return f". Set base_url to where it leads: {response.headers.get('Location')}"
+            where = response.headers.get("Location")
+            return f". Set {self._access.url_option} to where it leads: {where}"
         if response.status in (401, 403):
-            which = "another" if self._key else "a"
-            return f". It wants {which} key: name its environment variable as `api_key_env`"
+            which, option = "another" if self._key else "a", self._access.key_option
+            return f". It wants {which} key: name its environment variable as `{option}`"
         return await self.once("models", self._served) if response.status == 404 else ""
 
     async def _served(self) -> str:
         try:
             async with asyncio.timeout(PATIENCE):
-                async with self._session.get(f"{self._base_url}/models") as response:
+                async with self._session.get(f"{self._access.url}/models") as response:
                     known = [one["id"] for one in json.loads(await response.read())["data"]]
         except Exception:  # noqa: BLE001  an explanation of an error must not be another error
             return ". It names no models either: is base_url right, up to and including /v1?"

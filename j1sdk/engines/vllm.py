@@ -61,6 +61,8 @@ LORA_RANKS = (8, 16, 32, 64, 128, 256, 320, 512)
 """What vLLM makes room for."""
 HOTTEST = 2.0
 """The highest temperature that vLLM takes."""
+PATIENCE = 10.0
+"""Seconds for a cancelled task to end."""
 
 
 class VLLM(ModelEngine):
@@ -221,10 +223,21 @@ def start(engine: VLLM) -> AsyncLLM:
 
 
 def stop(llm: AsyncLLM) -> None:
-    """End the process, and first the task that would log its end as a failure."""
+    """End the process, and first the task that would log its end as a failure.
+
+    Never on the loop of that task, which is waited for: on a busy machine the process could
+    otherwise end before the task does.
+    """
     if handler := llm.output_handler:
-        handler.get_loop().call_soon_threadsafe(handler.cancel)
+        ended = asyncio.run_coroutine_threadsafe(cancelled(handler), handler.get_loop())
+        with suppress(TimeoutError):  # the loop no longer runs, so nothing logs either
+            ended.result(timeout=PATIENCE)
     llm.shutdown()
+
+
+async def cancelled(task: asyncio.Task[Any]) -> None:
+    task.cancel()
+    await asyncio.wait([task])
 
 
 def stop_if_alive(llm: ref[AsyncLLM], process: int) -> None:

@@ -9,7 +9,7 @@ could be read leniently too, also `records-lenient.jsonl`.
 
 from __future__ import annotations
 
-from collections.abc import Iterable
+from collections.abc import Iterable, Iterator
 from pathlib import Path
 
 from pydantic import ValidationError
@@ -110,8 +110,8 @@ def evaluate_to_folder(
     return evaluated
 
 
-def read_evaluated(folder: Path, known: Finder) -> tuple[Evaluated, list[Record]]:
-    """The evaluation in a folder and its records; raises DataError."""
+def read_evaluated(folder: Path, known: Finder) -> tuple[Evaluated, Iterator[Record]]:
+    """The evaluation in a folder and its records; raises DataError, for those as they are read."""
     path = folder / EVALUATION_FILE
     try:
         text = path.read_text(encoding="utf-8")
@@ -123,4 +123,4 @@ def read_evaluated(folder: Path, known: Finder) -> tuple[Evaluated, list[Record]
         ) from error
     except ValidationError as error:
         raise DataError(f"{path} is no evaluation of ours: {explain(error)[0]}") from error
-    return evaluated, list(read_records(folder / RECORDS_FILE))
+    return evaluated, read_records(folder / RECORDS_FILE)

@@ -21,7 +21,6 @@ from j1sdk.report import (
 )
 from j1sdk.report.blocks import Cell
 from j1sdk.report.disagreements import disagreements
-from j1sdk.types import JudgeResult
 
 FAULTS = ("verdict_flip_rate", "tie_rate", "invalid_rate")
 POSITION = {
@@ -51,7 +50,7 @@ def comparison_report(entries: Sequence[Entry]) -> Report:
         subset_table(readings, "accuracy"),
         subset_table(readings, "position_consistent_accuracy"),
         status_table(entries),
-        difference_histogram(benchmark, entries),
+        difference_histogram(entries),
         *disagreements(entries),
     ]
     return Report(
@@ -182,36 +181,12 @@ def status_table(entries: Sequence[Entry]) -> Table:
     return Table(title="How judgments ended", header=header, rows=tuple(rows))
 
 
-def difference_histogram(benchmark: Benchmark, entries: Sequence[Entry]) -> Histogram:
+def difference_histogram(entries: Sequence[Entry]) -> Histogram:
     """By how much the preferred response was scored above the other."""
-    series = {
-        entry.name: [
-            gap
-            for result in entry.results.values()
-            for view in benchmark.pairs(result)
-            for gap in gaps(view)
-        ]
-        for entry in entries
-    }
     return Histogram(
         title="Score of the preferred response less the other's",
         note="Right of 0 the judge was right; at 0 it was tied. Failed judgments are left out.",
         x="difference of scores",
         y="judgments",
-        series=series,
+        series={entry.name: entry.leads for entry in entries},
     )
-
-
-def gaps(view: JudgeResult) -> list[float]:
-    """How far the preferred of two responses is ahead, in each judgment; of both, if pointwise."""
-    gold = view.task.preferred
-    if gold is None:
-        return []
-    if all(len(judgment.order) == 1 for judgment in view.judgments):
-        ours, theirs = view.scores[gold], view.scores[1 - gold]
-        return [] if ours is None or theirs is None else [ours - theirs]
-    return [
-        (judgment.score_of(gold) or 0.0) - (judgment.score_of(1 - gold) or 0.0)
-        for judgment in view.judgments
-        if judgment.ok
-    ]
