@@ -61,8 +61,6 @@ LORA_RANKS = (8, 16, 32, 64, 128, 256, 320, 512)
 """What vLLM makes room for."""
 HOTTEST = 2.0
 """The highest temperature that vLLM takes."""
-PATIENCE = 10.0
-"""Seconds for a cancelled task to end."""
 
 
 class VLLM(ModelEngine):
@@ -83,7 +81,9 @@ class VLLM(ModelEngine):
     """Start sooner and run slower: nothing is compiled."""
     options: dict[str, Any] = {}
     """Further arguments of vLLM's AsyncEngineArgs, such as quantization."""
-    _server: ClassVar[Opened[VLLM, _Server]] = Opened(lambda engine: _Server(engine.replace()))
+    _server: ClassVar[Opened[VLLM, _Server]] = Opened(
+        lambda engine: _Server(engine.replace()), lambda server: server.abandon()
+    )
 
     @field_validator("options")
     @classmethod
@@ -157,6 +157,11 @@ class _Server:
             await llm.abort(list(self._asked))
             await asyncio.to_thread(stop, llm)
 
+    def abandon(self) -> None:
+        """When nothing asks any more; vLLM ends the process of what is garbage by itself."""
+        if (starting := self._starting) and starting.done() and not starting.exception():
+            silence(starting.result())
+
     async def started(self) -> AsyncLLM:
         """The engine, started if need be; raises ConfigError where it cannot be."""
         self._require_open()
@@ -223,21 +228,15 @@ def start(engine: VLLM) -> AsyncLLM:
 
 
 def stop(llm: AsyncLLM) -> None:
-    """End the process, and first the task that would log its end as a failure.
-
-    Never on the loop of that task, which is waited for: on a busy machine the process could
-    otherwise end before the task does.
-    """
-    if handler := llm.output_handler:
-        ended = asyncio.run_coroutine_threadsafe(cancelled(handler), handler.get_loop())
-        with suppress(TimeoutError):  # the loop no longer runs, so nothing logs either
-            ended.result(timeout=PATIENCE)
+    """End the process."""
+    silence(llm)
     llm.shutdown()
 
 
-async def cancelled(task: asyncio.Task[Any]) -> None:
-    task.cancel()
-    await asyncio.wait([task])
+def silence(llm: AsyncLLM) -> None:
+    """Cancel the task that would log the end of the process as a failure."""
+    if handler := llm.output_handler:
+        handler.get_loop().call_soon_threadsafe(handler.cancel)
 
 
 def stop_if_alive(llm: ref[AsyncLLM], process: int) -> None:

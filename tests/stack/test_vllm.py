@@ -315,10 +315,40 @@ if __name__ == "__main__":
 
 
 def test_a_script_that_never_closes_its_engine_ends(stack_model: Path, tmp_path: Path) -> None:
-    script = tmp_path / "script.py"
-    script.write_text(SCRIPT.format(model=str(stack_model)))
-    done = subprocess.run(
-        [sys.executable, str(script)], capture_output=True, text=True, timeout=200, check=False
-    )
+    done = ran(SCRIPT, stack_model, tmp_path)
     assert done.returncode == 0 and "\n4\n" in f"\n{done.stdout}\n", done.stderr
     assert "Traceback" not in done.stdout + done.stderr
+
+
+FORKING = """
+import os
+from j1sdk import Message, Sampling, VLLM
+from j1sdk.background import run
+
+def main():
+    engine = VLLM(model={model!r}, enforce_eager=True, gpu_memory_utilization=0.1)
+    conversation = (Message(role="user", content="hi"),)
+    ask = lambda: run(engine.complete(conversation, Sampling(max_new_tokens=4, temperature=0)))
+    before = ask().text
+    if not (child := os.fork()):
+        same = ask().text == before
+        run(engine.close())
+        os._exit(0 if same else 3)
+    print("child", os.waitstatus_to_exitcode(os.waitpid(child, 0)[1]))
+    print("parent", ask().text == before)
+
+if __name__ == "__main__":
+    main()
+"""
+
+
+def test_a_forked_child_starts_an_engine_of_its_own(stack_model: Path, tmp_path: Path) -> None:
+    done = ran(FORKING, stack_model, tmp_path)
+    assert "child 0" in done.stdout and "parent True" in done.stdout, done.stdout + done.stderr
+
+
+def ran(script: str, model: Path, folder: Path) -> subprocess.CompletedProcess[str]:
+    """A script that uses this model, run by itself."""
+    (path := folder / "script.py").write_text(script.format(model=str(model)))
+    command = [sys.executable, str(path)]
+    return subprocess.run(command, capture_output=True, text=True, timeout=300, check=False)
