@@ -108,6 +108,11 @@ def adapters() -> dict[str, str]:
 
 
 @hookimpl
+def exports() -> dict[str, str]:
+    return {"verl": "j1sdk.training.exports.verl:Verl"}
+
+
+@hookimpl
 def dialects() -> dict[str, str]:
     return {
         "openrlhf": "j1sdk.server.dialects:OpenRLHF",
@@ -136,6 +141,10 @@ def commands() -> dict[str, tuple[str, str]]:
             "j1sdk.cli.evaluate:evaluate",
             "Measure JUDGE (a saved judge's folder, or a run file) on tasks with gold labels.",
         ),
+        "export": (
+            "j1sdk.cli.export:export",
+            "Write the training of RUN_FILE's judge for a framework that has a command of its own.",
+        ),
         "judge": (
             "j1sdk.cli.judge:judge",
             "Judge every task of --data with the judge of RUN_FILE (or a saved judge's folder).",
@@ -147,10 +156,6 @@ def commands() -> dict[str, tuple[str, str]]:
         "plugins": (
             "j1sdk.cli.plugins:plugins",
             "List plugins with their version, status and what each offers, the broken ones too.",
-        ),
-        "scale": (
-            "j1sdk.cli.scale:scale",
-            "Draw accuracy, consistency, flips and ties against tokens, for each way to scale.",
         ),
         "schema": (
             "j1sdk.cli.describe:schema",
@@ -194,7 +199,8 @@ IN_PLUGINS: dict[str, dict[str, tuple[str, ...]]] = {
         "rewards": ("length-bonus", "preference-strength", "rating-closeness"),
     },
     "j1sdk-quickstart": {"commands": ("quickstart",), "sources": ("arithmetic",)},
+    "j1sdk-scale": {"commands": ("scale",)},
     "j1sdk-spct": {"formats": ("spct", "spct-single")},
-    "j1sdk-verifiers": {"adapters": ("verifiers",)},
+    "j1sdk-verifiers": {"adapters": ("verifiers",), "exports": ("verifiers",)},
 }
 """What this project's other distributions offer: so an unknown name can say what to install."""

@@ -43,6 +43,7 @@ KINDS = (
     "benchmarks",
     "trainers",
     "adapters",
+    "exports",
     "dialects",
 )
 

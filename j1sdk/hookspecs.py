@@ -94,6 +94,11 @@ def adapters() -> Offers:  # type: ignore[empty-body]
 
 
 @hookspec
+def exports() -> Offers:  # type: ignore[empty-body]
+    """How a judge is trained by a framework that has a command of its own."""
+
+
+@hookspec
 def dialects() -> Offers:  # type: ignore[empty-body]
     """A framework's words over HTTP: routes of the reward server."""
 

@@ -12,10 +12,10 @@ from pathlib import Path
 
 import pytest
 from click.testing import CliRunner
+from j1sdk_scale.spending import Spending
 
 from j1sdk.catalogue import catalogue
 from j1sdk.cli import j1
-from j1sdk.evaluation.spending import Spending
 from j1sdk.run import build_run
 
 ROOT = Path(__file__).parents[1]

@@ -11,6 +11,15 @@ from typing import Any
 import pytest
 from click.testing import CliRunner
 from j1sdk_budget_forcing import BudgetForcing
+from j1sdk_scale.command import scale
+from j1sdk_scale.page import spending_report
+from j1sdk_scale.spending import Spending
+from j1sdk_scale.study import (
+    SAMPLES_FILE,
+    SPENDING_FILE,
+    scale_to_folder,
+    with_samples,
+)
 
 from j1sdk import (
     Completion,
@@ -28,16 +37,7 @@ from j1sdk import (
     Scripted,
     Vote,
 )
-from j1sdk.cli.scale import scale
-from j1sdk.evaluation.scale import (
-    SAMPLES_FILE,
-    SPENDING_FILE,
-    scale_to_folder,
-    with_samples,
-)
-from j1sdk.evaluation.spending import Spending
 from j1sdk.report import Curves, render
-from j1sdk.report.spending import spending_report
 from j1sdk.run import Run, dump_run
 
 VERDICT = PairwiseVerdict()

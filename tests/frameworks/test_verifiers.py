@@ -11,25 +11,31 @@ from typing import Any
 import pytest
 from absent import without
 from click.testing import CliRunner
+from exported import ALONE, ROLLOUTS, TOGETHER, by_trl, ids_of, recorded, run_file
 from j1sdk_verifiers.adapter import Verifiers
 from pages import blocks, section
+from transformers import AutoTokenizer
 
-from j1sdk import PairwiseScores, Pointwise
+from j1sdk import ConfigError, PairwiseScores, Pointwise
 from j1sdk.adapters import Adapter, Scorer
 from j1sdk.adapters.connection import Connection
 from j1sdk.adapters.scorers import OwnJudge
 from j1sdk.cli import j1
+from j1sdk.run import read_run
 from j1sdk.runfile import dump
 from j1sdk.server import Serve, served
 from j1sdk.testing import AdapterContract, Row, judge_by_rule, worth
 
 without("prime_sandboxes", "prime_tunnel", "prime_runs", "connectrpc", "opentelemetry")
-without("httpcore", "math_verify", "latex2sympy2_extended")
+without("httpcore", "math_verify", "latex2sympy2_extended", "mcp")
 
 import verifiers.v1 as vf  # noqa: E402
 from verifiers.v1.configs.judge import resolve_judges  # noqa: E402
+from verifiers.v1.graph import MessageNode  # noqa: E402
 from verifiers.v1.task import Task, TaskData  # noqa: E402
-from verifiers.v1.trace import Trace, TraceTask  # noqa: E402
+from verifiers.v1.trace import ModelCall, Trace, TraceTask  # noqa: E402
+from verifiers.v1.types import AssistantMessage  # noqa: E402
+from verifiers.v1.utils.loaders import load_taskset  # noqa: E402
 
 
 class Question(TaskData):  # type: ignore[misc] # verifiers is not typed
@@ -135,3 +141,63 @@ def test_the_page_shows_what_is_printed(tmp_path: Path) -> None:
     command, _, entry = shown.partition("\n")
     assert command.startswith("$ j1 connect verifiers ")
     assert tomllib.loads(entry)["judges"][0].keys() == printed("http://x", tmp_path)[0].keys()
+
+
+def test_a_judge_is_trained_by_the_rewards_that_trl_has(tmp_path: Path, tiny_model: Path) -> None:
+    """By verifiers' own loader and scoring; a thousand rollouts."""
+    file = run_file(tiny_model, tmp_path, ALONE)
+    words = ["export", str(file), "--for", "verifiers", "--to", str(tmp_path / "out")]
+    result = CliRunner().invoke(j1, words)
+    assert result.exit_code == 0, result.output
+    options = tomllib.loads(result.stdout)["env"]["taskset"]
+    taskset = load_taskset(vf.EnvConfig(taskset=options).taskset)
+    tasks = [task for task in taskset for _ in range(ROLLOUTS)]
+    tokenizer = AutoTokenizer.from_pretrained(tiny_model)
+    texts = recorded(len(tasks))
+    ids = [ids_of(tokenizer, text) for text in texts]
+    traces = [written(task, tokenizer, one) for task, one in zip(tasks, ids, strict=True)]
+
+    async def scored() -> None:
+        for task, trace in zip(tasks, traces, strict=True):
+            await task.score(trace)
+
+    asyncio.run(scored())
+    rewards = [trace.rewards["j1"].score for trace in traces]
+    assert rewards == pytest.approx(by_trl(read_run(file), tmp_path, ids))
+    names = {"j1/verdict-correctness", "j1/format-adherence", "j1/unread"}
+    assert all(set(trace.metrics) == names for trace in traces)
+
+
+def written(task: Any, tokenizer: Any, ids: list[int]) -> Any:
+    """The trace of a rollout, as verifiers has it of a server that parses thinking away."""
+    ended = ids[-1] == tokenizer.eos_token_id
+    text = tokenizer.decode(ids[:-1] if ended else ids)
+    before, closed, after = text.partition("</think>")
+    thinks = text.startswith("<think>")
+    message = AssistantMessage(
+        content=(after if closed else None) if thinks else text,
+        reasoning_content=before.removeprefix("<think>") if thinks else None,
+    )
+    trace = Trace.model_construct(
+        task=TraceTask(type="Judgment", data=task.data),
+        **{"agent": None, "rewards": {}, "metrics": {}, "errors": [], "extra_usage": []},
+        **{"info": {}, "root_reply": None, "nodes": [MessageNode(message=message, sampled=True)]},
+        calls=[ModelCall.model_construct(finish_reason="stop" if ended else "length", error=None)],
+        stop_condition=None,
+    )
+    return trace
+
+
+def test_a_reward_that_compares_orders_is_refused(tmp_path: Path, tiny_model: Path) -> None:
+    file = run_file(tiny_model, tmp_path, TOGETHER, tasks=5)
+    words = ["export", str(file), "--for", "verifiers", "--to", str(tmp_path / "out")]
+    result = CliRunner().invoke(j1, words)
+    assert isinstance(result.exception, ConfigError) and "both orders" in str(result.exception)
+
+
+def test_the_page_on_training_shows_what_is_printed(tmp_path: Path, tiny_model: Path) -> None:
+    (_, shown) = blocks(section("training", "In another framework"), "console")
+    file = run_file(tiny_model, tmp_path, ALONE, tasks=5)
+    command, _, printed = shown.partition("\n")
+    words = command.replace("judge.toml", str(file)).replace("conf", str(tmp_path / "conf")).split()
+    assert CliRunner().invoke(j1, words[2:]).stdout.replace(f"{tmp_path}/", "") == printed

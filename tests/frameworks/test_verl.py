@@ -16,6 +16,7 @@ import pytest
 import ray
 import torch
 from click.testing import CliRunner
+from exported import ALONE, ROLLOUTS, TOGETHER, by_trl, ids_of, recorded, run_file
 from hydra import compose, initialize_config_module
 from pages import blocks, section
 from transformers import AutoTokenizer
@@ -23,6 +24,7 @@ from verl import DataProto
 from verl.experimental.reward_loop import RewardLoopManager
 from verl.trainer.ppo.core_algos import compute_grpo_outcome_advantage
 from verl.trainer.ppo.reward import load_reward_manager
+from verl.utils.dataset.rl_dataset import RLHFDataset
 
 from j1sdk import ConfigError, PairwiseScores, Pointwise
 from j1sdk.adapters import Adapter, Scorer
@@ -31,6 +33,7 @@ from j1sdk.adapters.scorers import OwnJudge
 from j1sdk.adapters.verl import Verl
 from j1sdk.cli import j1
 from j1sdk.errors import EngineError, UnscoredError
+from j1sdk.run import read_run
 from j1sdk.runfile import dump
 from j1sdk.server import Serve, served
 from j1sdk.testing import AdapterContract, Row, judge_by_rule, worth
@@ -210,3 +213,68 @@ def test_the_page_shows_what_is_printed(tmp_path: Path) -> None:
     assert command.startswith("$ j1 connect verl ")
     made = "\n".join(flags("http://localhost:8000", tmp_path))
     assert made.replace(str(tmp_path), "conf") == printed.strip()
+
+
+@pytest.mark.parametrize("rewards", [ALONE, TOGETHER])
+def test_a_judge_is_trained_by_the_rewards_that_trl_has(
+    rewards: Any, tmp_path: Path, tiny_model: Path
+) -> None:
+    """Its own configuration, data set and loader; a thousand rollouts, all under way at once."""
+    file = run_file(tiny_model, tmp_path, rewards)
+    words = ["export", str(file), "--for", "verl", "--to", str(tmp_path / "verl")]
+    result = CliRunner().invoke(j1, words)
+    assert result.exit_code == 0, result.output
+    config = configured(result.stdout.split(), tiny_model, ROLLOUTS)
+    tokenizer = AutoTokenizer.from_pretrained(tiny_model)
+    data = RLHFDataset(config.data.train_files, tokenizer, config.data)
+    rows = [data[place] for place in range(len(data)) for _ in range(ROLLOUTS)]
+    ids = [ids_of(tokenizer, text) for text in recorded(len(rows))]
+    made = trained(config, tokenizer, rows, ids)
+    run = read_run(file)
+    assert [one["reward_score"] for one in made] == pytest.approx(by_trl(run, tmp_path, ids))
+    logged = {name for one in made for name in one["reward_extra_info"]}
+    assert logged == {"acc", "j1/unread", *(f"j1/{reward['name']}" for reward in rewards)}
+
+
+def trained(
+    config: Any, tokenizer: Any, rows: Sequence[Any], ids: Sequence[list[int]]
+) -> list[dict[str, Any]]:
+    """What the manager of a training says of each rollout."""
+    right, pad = max(map(len, ids)), tokenizer.pad_token_id
+    columns = ("raw_prompt", "reward_model", "data_source")
+    data = DataProto.from_dict(
+        tensors={
+            "prompts": torch.full((len(ids), 1), pad),
+            "responses": torch.tensor([one + [pad] * (right - len(one)) for one in ids]),
+            "attention_mask": torch.tensor(
+                [[1] * (1 + len(one)) + [0] * (right - len(one)) for one in ids]
+            ),
+        },
+        non_tensors={name: objects([row[name] for row in rows]) for name in columns},
+    )
+
+    async def all_at_once() -> list[dict[str, Any]]:
+        manager = load_reward_manager(config, tokenizer)
+        waiting = [manager.run_single(data[place : place + 1]) for place in range(len(rows))]
+        return list(await asyncio.gather(*waiting))
+
+    return asyncio.run(all_at_once())
+
+
+def test_a_training_that_would_part_a_task_is_refused(tmp_path: Path, tiny_model: Path) -> None:
+    file = run_file(tiny_model, tmp_path, TOGETHER, tasks=5)
+    words = ["export", str(file), "--for", "verl", "--to", str(tmp_path / "verl")]
+    printed = CliRunner().invoke(j1, words).stdout.split()
+    config = configured([*printed, "reward.num_workers=8"], tiny_model, ROLLOUTS)
+    with pytest.raises(ConfigError, match="num_workers=1"):
+        load_reward_manager(config, AutoTokenizer.from_pretrained(tiny_model))
+
+
+def test_the_page_on_training_shows_what_is_printed(tmp_path: Path, tiny_model: Path) -> None:
+    (shown, _) = blocks(section("training", "In another framework"), "console")
+    file = run_file(tiny_model, tmp_path, ALONE, tasks=5)
+    command, _, printed = shown.partition("\n")
+    words = command.replace("judge.toml", str(file)).replace("conf", str(tmp_path / "conf")).split()
+    made = CliRunner().invoke(j1, words[2:]).stdout
+    made = made.replace(f"path={tiny_model}", "path=model").replace(f"{tmp_path}/", "")
+    assert made == printed

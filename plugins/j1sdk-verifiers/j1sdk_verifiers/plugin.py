@@ -8,3 +8,8 @@ from j1sdk import hookimpl
 @hookimpl
 def adapters() -> dict[str, str]:
     return {"verifiers": "j1sdk_verifiers.adapter:Verifiers"}
+
+
+@hookimpl
+def exports() -> dict[str, str]:
+    return {"verifiers": "j1sdk_verifiers.export:Verifiers"}

@@ -20,7 +20,6 @@ from typing import NamedTuple
 
 from j1sdk.background import run
 from j1sdk.errors import ConfigError, DataError
-from j1sdk.evaluation.spending import Spending, spending
 from j1sdk.files import read_lines, write_text
 from j1sdk.formats import JudgmentFormat
 from j1sdk.judge import JudgeRewardModel, result_of
@@ -33,6 +32,7 @@ from j1sdk.scaling.single import Single
 from j1sdk.scaling.vote import Vote, majority
 from j1sdk.types import Judgment, JudgmentStatus, JudgmentTask, Presentation
 from j1sdk.workfolder import Log, claimed, spread
+from j1sdk_scale.spending import Spending, spending
 
 SPENDING_FILE, SAMPLES_FILE = "scaling.json", "samples.jsonl"
 Sampled = tuple[Key, int]

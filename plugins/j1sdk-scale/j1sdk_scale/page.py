@@ -5,8 +5,8 @@ from __future__ import annotations
 from collections.abc import Sequence
 
 from j1sdk.evaluation.metrics import RATES
-from j1sdk.evaluation.spending import Spending
 from j1sdk.report import Curves, Report
+from j1sdk_scale.spending import Spending
 
 
 def spending_report(title: str, spent: Sequence[Spending]) -> Report:

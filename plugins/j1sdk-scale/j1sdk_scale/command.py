@@ -16,8 +16,8 @@ from j1sdk.cli.fields import FIELDS, Fields, columns_of
 from j1sdk.evaluation.metrics import RATES
 
 if TYPE_CHECKING:
-    from j1sdk.evaluation.spending import Spending
     from j1sdk.judge import JudgeRewardModel
+    from j1sdk_scale.spending import Spending
 
 
 def counts_of(text: str) -> tuple[int, ...]:
@@ -73,10 +73,10 @@ def scale(
     judge is compared with votes of as many tokens. Writes scaling.json and report.html.
     Interrupted, the same command goes on where it stopped.
     """
-    from j1sdk.evaluation.scale import failed_samples, scale_to_folder
     from j1sdk.report import write_report
-    from j1sdk.report.spending import spending_report
     from j1sdk.run import open_run
+    from j1sdk_scale.page import spending_report
+    from j1sdk_scale.study import failed_samples, scale_to_folder
 
     quiet_libraries()
     run = open_run(run_file, settings)
