@@ -99,6 +99,7 @@ def adapters() -> dict[str, str]:
         "llamafactory": "j1sdk.adapters.llamafactory:LlamaFactory",
         "lighteval": "j1sdk.adapters.lighteval:Lighteval",
         "ms-swift": "j1sdk.adapters.ms_swift:MsSwift",
+        "nemo-gym": "j1sdk.adapters.nemo_gym:NeMoGym",
         "openrlhf": "j1sdk.adapters.openrlhf:OpenRLHF",
         "skyrl": "j1sdk.adapters.skyrl:SkyRL",
         "slime": "j1sdk.adapters.slime:Slime",
@@ -119,6 +120,7 @@ def dialects() -> dict[str, str]:
         "slime": "j1sdk.server.dialects:Slime",
         "llamafactory": "j1sdk.server.dialects:LlamaFactory",
         "classify": "j1sdk.server.dialects:Classify",
+        "nemo-gym": "j1sdk.server.dialects:NeMoGym",
     }
 
 

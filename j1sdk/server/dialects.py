@@ -1,6 +1,6 @@
-"""What each trainer sends and takes: the kind of component that knows it, and four of them.
+"""What each trainer sends and takes: the kind of component that knows it, and five of them.
 
-The failure rule is the same for all four, since none has a word for "unscored": a response
+The failure rule is the same for all, since none has a word for "unscored": a response
 without a score is answered as `unscored` of the server's options says. With "error" that is HTTP
 503 with Retry-After and no number at all; with the others it is a number, and
 `j1_unscored_total` counts it.
@@ -13,9 +13,10 @@ from collections.abc import Sequence
 from typing import Any, ClassVar
 from uuid import uuid4
 
-from pydantic import BaseModel, ConfigDict, StrictStr
+from pydantic import BaseModel, ConfigDict, StrictStr, model_validator
 
 from j1sdk.adapters import openrlhf
+from j1sdk.adapters.nemo_gym import group_of, item_of_body
 from j1sdk.adapters.scores import Item, Outcome
 from j1sdk.adapters.texts import item_of, item_of_text
 from j1sdk.catalogue import catalogue
@@ -174,3 +175,32 @@ class Classify(Dialect):
         usage = {"prompt_tokens": tokens, "total_tokens": tokens}
         named = {"id": f"classify-{uuid4().hex}", "object": "list", "model": request.model}
         return {**named, "data": data, "usage": usage}
+
+
+class Verified(Request):
+    """A rollout of NeMo Gym's, with the row's own fields; all of it is sent back."""
+
+    model_config = ConfigDict(extra="allow", frozen=True)
+
+    @model_validator(mode="before")
+    @classmethod
+    def _named(cls, body: Any) -> Any:
+        """Its group is that of the task."""
+        return {"group": group_of(body), **body} if isinstance(body, dict) else body
+
+
+class NeMoGym(Dialect):
+    """`/verify` of a resources server: a rollout in OpenAI's Responses, and back with a reward."""
+
+    name: ClassVar[str] = "nemo-gym"
+    path: ClassVar[str] = "/verify"
+    request: ClassVar[type[Request]] = Verified
+    title: ClassVar[str] = "NeMo Gym"
+
+    def items(self, request: Verified, options: Serve) -> list[Item]:
+        return [item_of_body(request.model_dump(exclude={"group"}), options.show_thinking)]
+
+    def answer(
+        self, request: Verified, rewards: Sequence[float], outcomes: Sequence[Outcome]
+    ) -> Any:
+        return {**request.model_dump(exclude={"group"}), "reward": rewards[0]}

@@ -15,7 +15,12 @@ from j1sdk.catalogue import catalogue
 ROOT = Path(__file__).parents[2]
 PAGE, RESULTS = ROOT / "docs" / "frameworks.md", ROOT / ".cache" / "frameworks"
 BEGIN, END = "<!-- results -->\n", "<!-- end of results -->\n"
-FILES = {"ms-swift": "swift", "skyrl": "skyrl_gym", "inspect-ai": "inspect_ai"}
+FILES = {
+    "ms-swift": "swift",
+    "skyrl": "skyrl_gym",
+    "inspect-ai": "inspect_ai",
+    "nemo-gym": "nemo_gym",
+}
 """Tests of adapters that are named otherwise than their framework's package."""
 ELSEWHERE = {"trl": "`make test`, `make test-all`", "openrlhf": "`make test-stack`"}
 """What else runs adapters, of frameworks that are installed beside j1sdk."""
