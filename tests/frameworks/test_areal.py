@@ -9,10 +9,11 @@ import asyncio
 import importlib.util
 import sys
 import time
-from collections.abc import Callable, Iterator, Sequence
+from collections.abc import AsyncIterator, Callable, Iterator, Sequence
+from contextlib import asynccontextmanager
 from importlib.machinery import ModuleSpec
 from pathlib import Path
-from types import ModuleType
+from types import ModuleType, SimpleNamespace
 from typing import Any
 
 import pytest
@@ -31,9 +32,39 @@ from j1sdk.runfile import dump
 from j1sdk.server import Serve, served
 from j1sdk.testing import AdapterContract, Row, judge_by_rule, worth
 
+
+@asynccontextmanager
+async def untraced(phase: str) -> AsyncIterator[None]:
+    yield
+
+
+class Stats:
+    """Where AReaL counts rewards."""
+
+    def scalar(self, **values: float) -> None:
+        """Nobody looks."""
+
+
+STANDING_IN: dict[str, dict[str, Any]] = {
+    "areal": {"workflow_context": SimpleNamespace(stat_scope=lambda: "rollout")},
+    "areal.api": {
+        **dict.fromkeys(("InferenceEngine", "ModelResponse", "RolloutWorkflow"), object),
+        "ModelRequest": SimpleNamespace,
+    },
+    "areal.api.cli_args": {"GenerationHyperparameters": object},
+    "areal.utils": {"stats_tracker": SimpleNamespace(get=lambda scope: Stats())},
+    "areal.utils.dynamic_import": {"import_from_string": None},
+    "areal.utils.hf_utils": {"apply_chat_template": None},
+    "areal.utils.perf_tracer": {
+        "atrace_session_phase": untraced,
+        "session_context": lambda: lambda method: method,
+        "trace_session": lambda phase: lambda method: method,
+    },
+}
+"""Of what its workflow imports: what wants far more installed, and what traces and counts."""
 spec = importlib.util.find_spec("areal")
 assert spec and spec.submodule_search_locations
-for package in ("areal", "areal.api", "areal.utils"):
+for package in ("areal", "areal.api", "areal.utils", "areal.workflow"):
     module = ModuleType(package)
     folder = Path(spec.submodule_search_locations[0], *package.split(".")[1:])
     module.__path__ = [str(folder)]
@@ -42,6 +73,12 @@ for package in ("areal", "areal.api", "areal.utils"):
     sys.modules[package] = module
 
 from areal.api.reward_api import AsyncRewardWrapper  # noqa: E402
+
+for package, names in STANDING_IN.items():
+    module = sys.modules.setdefault(package, ModuleType(package))
+    for name, stand_in in names.items():
+        setattr(module, name, stand_in)
+sys.modules["areal.api"].AsyncRewardWrapper = AsyncRewardWrapper  # type: ignore[attr-defined]
 
 RENDERED = "<|im_start|>user\n{}<|im_end|>\n<|im_start|>assistant\n"
 
@@ -71,7 +108,7 @@ def connected(
     assert result.exit_code == 0, result.output
     variable, _, file = result.stdout.splitlines()[0].removeprefix("export ").partition("=")
     monkeypatch.setenv(variable, file)
-    return imported(result.stdout.rpartition("reward_fn=")[2].strip().strip('"'))
+    return imported("j1sdk.adapters.areal.reward_fn")
 
 
 def rewards(function: Callable[..., float], rows: Sequence[Row]) -> list[float | None]:
@@ -123,9 +160,72 @@ class TestAReaL(AdapterContract):
         self.patch.setenv("J1_CONNECTION", str(file))
         AsyncRewardWrapper._atexit_shutdown_all()  # processes that know the file before
         made = rewards(imported("j1sdk.adapters.areal.reward_fn"), rows)
-        if adapter.unscored == "error" and None in made:
-            raise UnscoredError("AReaL rejects the episode")
         return made
+
+
+class Engine:
+    """AReaL's inference engine, as a workflow sees it: it has written this."""
+
+    def __init__(self, written: str) -> None:
+        self._written = written
+
+    async def agenerate(self, request: Any) -> Any:
+        ids = list(self._written.encode())
+        return SimpleNamespace(
+            input_tokens=request.input_ids, input_len=len(request.input_ids),
+            output_tokens=ids, output_len=len(ids),
+            output_logprobs=[0.0] * len(ids), output_versions=[0] * len(ids),
+        )  # fmt: skip
+
+
+class Letters:
+    """A tokenizer whose tokens are bytes."""
+
+    def decode(self, ids: Sequence[int]) -> str:
+        return bytes(ids).decode()
+
+
+class Generation:
+    """AReaL's options of generation, as a workflow uses them."""
+
+    def new_with_stop_and_pad_token_ids(self, tokenizer: Any) -> Generation:
+        return self
+
+    def new(self, **changes: Any) -> Generation:
+        return self
+
+
+class TestWorkflow(TestAReaL):
+    """The same by the workflow: its own episode, one for each rollout, all under way at once."""
+
+    def called(self, adapter: Adapter, rows: Sequence[Row]) -> list[float | None]:
+        described = dump(Connection(adapter=adapter))
+        file = self.folder / f"{abs(hash(described))}.toml"
+        file.write_text(described)
+        self.patch.setenv("J1_CONNECTION", str(file))
+        workflow: Any = imported("j1sdk.adapters.areal.J1Workflow")
+        made = workflow(Generation(), Letters(), get_input_ids_fn=lambda *_: [63])
+
+        async def all_at_once() -> list[Any]:
+            episodes = [
+                made.arun_episode(
+                    Engine(f"{row.response}<|im_end|>"),
+                    {"messages": [{"role": "user", "content": row.prompt}], "gold": row.reference},
+                )
+                for row in rows
+            ]
+            return list(await asyncio.gather(*episodes))
+
+        episodes = asyncio.run(all_at_once())
+        return [one and round(one["rewards"].item(), 6) for one in episodes]
+
+    def test_a_slow_judge_is_waited_for(self) -> None:
+        def slow(question: str) -> str:
+            time.sleep(0.5)
+            return Pointwise().write((9.0,))
+
+        with served(pointwise(slow), Serve(port=0, warm_up=False)) as server:
+            assert self.called(AReaL(url=server.url), worth(9)) == [0.9]
 
 
 def test_a_pairwise_judge_compares_with_a_column(
@@ -157,4 +257,4 @@ def test_a_dead_server_is_an_error(monkeypatch: pytest.MonkeyPatch, tmp_path: Pa
 def test_the_page_shows_what_is_printed() -> None:
     shown = section("frameworks", "AReaL")
     assert "export J1_CONNECTION=conf/areal.toml" in shown
-    assert 'reward_fn="j1sdk.adapters.areal.reward_fn"' in shown
+    assert 'workflow="j1sdk.adapters.areal.J1Workflow"' in shown
