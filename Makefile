@@ -46,10 +46,9 @@ test-framework-%: install $(HOSTS)/%/.installed
 
 $(HOSTS)/%/.installed: tests/frameworks/requirements/%.txt | install
 	rm -rf $(@D)
-	$(HOST_PIP) --target $(@D) -r $< || { grep -q git+ $< \
+	{ $(HOST_PIP) --target $(@D) -r $< && touch $@; } || { grep -q git+ $< \
 		&& echo "$*: its source could not be fetched by git, so its tests are skipped" \
 		&& grep -v git+ $< > $(@D).txt && $(HOST_PIP) --target $(@D) -r $(@D).txt; }
-	touch $@
 
 lint: install
 	$(VENV)/bin/ruff check .

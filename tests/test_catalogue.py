@@ -2,81 +2,23 @@
 
 from __future__ import annotations
 
-import itertools
 import shutil
 import subprocess
 import sys
-from collections.abc import Callable, Iterator
 from pathlib import Path
 from types import SimpleNamespace
 
 import click
 import pytest
+from installed_plugins import COIN, GOOD, Install, hook, record, records
 
 from j1sdk import PairwiseVerdict, Ranking, builtins, hookimpl, hookspecs
 from j1sdk.builtins import IN_PLUGINS
-from j1sdk.catalogue import DISABLE, KINDS, Catalogue, PluginRecord, catalogue, is_disabled
+from j1sdk.catalogue import KINDS, Catalogue, PluginRecord, catalogue
 from j1sdk.component import Component
 from j1sdk.errors import ConfigError, PluginError
 from j1sdk.rankings import JudgePairs
 from j1sdk.rankings.round_robin import RoundRobin
-
-Install = Callable[..., Path]
-_numbers = itertools.count()
-
-COIN = """
-from j1sdk import Ranking, hookimpl
-
-class Coin(Ranking):
-    name = "coin"
-
-    async def rank(self, count, judge):
-        return (0.5,) * count
-"""
-GOOD = f"""{COIN}
-@hookimpl
-def rankings():
-    return [Coin]
-"""
-
-
-@pytest.fixture
-def install(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Iterator[Install]:
-    """Puts a distribution with one module and one entry point on the path; says where."""
-    modules = []
-
-    def put(
-        source: str, point: str = "extra", distribution: str = "j1-extra", version: str = "1.0"
-    ) -> Path:
-        module = f"plugin_under_test_{next(_numbers)}"
-        modules.append(module)
-        folder = tmp_path / module
-        info = folder / f"{distribution.replace('-', '_')}-{version}.dist-info"
-        info.mkdir(parents=True)
-        (folder / f"{module}.py").write_text(source, encoding="utf-8")
-        metadata = f"Metadata-Version: 2.1\nName: {distribution}\nVersion: {version}\n"
-        (info / "METADATA").write_text(metadata, encoding="utf-8")
-        (info / "entry_points.txt").write_text(f"[j1sdk]\n{point} = {module}\n", encoding="utf-8")
-        monkeypatch.syspath_prepend(folder)
-        return folder
-
-    yield put
-    for module in modules:
-        sys.modules.pop(module, None)
-
-
-@pytest.fixture(autouse=True)
-def _all_enabled(monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.delenv(DISABLE, raising=False)
-
-
-def records(found: Catalogue, *names: str) -> list[PluginRecord]:
-    return [record for record in found.records if record.name in names]
-
-
-def record(found: Catalogue, name: str = "extra") -> PluginRecord:
-    (only,) = records(found, name)
-    return only
 
 
 class TestDiscovery:
@@ -126,12 +68,12 @@ class TestDiscovery:
             Catalogue.of(builtins).find("sources", "arithmetic")
 
     def test_every_plugin_of_this_project_is_known_by_what_it_offers(self) -> None:
-        installed = {record.distribution: record for record in Catalogue.discover().records}
+        installed = {one.distribution: one for one in Catalogue.discover().records}
         offers: dict[str, dict[str, set[str]]] = {name: {} for name in IN_PLUGINS}
-        for record in Catalogue.discover().records:
-            for kind, names in record.offers.items():
-                if record.distribution in offers:
-                    offers[record.distribution].setdefault(kind, set()).update(names)
+        for one in Catalogue.discover().records:
+            for kind, names in one.offers.items():
+                if one.distribution in offers:
+                    offers[one.distribution].setdefault(kind, set()).update(names)
         assert installed.keys() >= IN_PLUGINS.keys()
         assert offers == {
             distribution: {kind: set(names) for kind, names in kinds.items()}
@@ -175,10 +117,6 @@ class TestDiscovery:
         found = Catalogue.discover()
         assert isinstance(found.commands()["toss"], click.Command)
         assert record(found).offers == {"commands": ("toss",)}
-
-
-def hook(returned: str) -> str:
-    return f"{COIN}\n@hookimpl\ndef rankings(): return {returned}\n"
 
 
 BROKEN = {
@@ -280,135 +218,6 @@ class TestIsolation:
     def test_the_error_is_a_line_and_no_traceback(self, install: Install) -> None:
         install("raise RuntimeError('worn out')")
         assert record(Catalogue.discover()).error == "RuntimeError: worn out"
-
-
-class TestFind:
-    def test_a_near_miss_is_suggested(self) -> None:
-        with pytest.raises(ConfigError, match="no ranking is called 'round-robbin'; did you mean"):
-            Catalogue.discover(points=()).find("rankings", "round-robbin")
-
-    def test_what_there_is_is_listed_if_nothing_is_near(self) -> None:
-        with pytest.raises(ConfigError, match="no format is called 'xyz'; known: pairwise-scores"):
-            Catalogue.discover(points=()).find("formats", "xyz")
-
-    def test_a_kind_with_nothing_on_offer_says_just_that(self) -> None:
-        with pytest.raises(ConfigError, match=r"^no ranking is called 'coin'$"):
-            Catalogue().find("rankings", "coin")
-
-    def test_a_name_of_another_kind_is_unknown(self) -> None:
-        with pytest.raises(ConfigError, match="no format is called 'round-robin'"):
-            Catalogue.discover(points=()).find("formats", "round-robin")
-
-    def test_plugins_that_failed_are_mentioned(self, install: Install) -> None:
-        install("1 / 0", point="broken-a", distribution="j1-a")
-        install("1 / 0", point="broken-b", distribution="j1-b")
-        with pytest.raises(
-            ConfigError, match=r"failed to load: broken-a, broken-b; see j1 plugins"
-        ):
-            Catalogue.discover().find("rankings", "coin")
-
-
-class TestConflicts:
-    def test_two_offers_of_one_name_are_refused_by_both_names(self, install: Install) -> None:
-        install(GOOD, point="one", distribution="j1-one", version="1.0")
-        install(GOOD, point="two", distribution="j1-two", version="2.0")
-        found = Catalogue.discover()
-        with pytest.raises(PluginError, match=r"'coin' is offered by j1-one 1.0 and j1-two 2.0"):
-            found.find("rankings", "coin")
-        assert found.conflicts() == ["ranking 'coin' is offered by j1-one 1.0 and j1-two 2.0"]
-        assert [one.status for one in records(found, "one", "two")] == ["loaded", "loaded"]
-
-    def test_everything_else_goes_on_working(self, install: Install) -> None:
-        install(GOOD, point="one", distribution="j1-one")
-        install(GOOD, point="two", distribution="j1-two")
-        assert Catalogue.discover().find("rankings", "round-robin") is RoundRobin
-        assert Catalogue.discover().names("rankings").count("coin") == 1
-
-    def test_switching_one_off_settles_it(
-        self, install: Install, monkeypatch: pytest.MonkeyPatch
-    ) -> None:
-        install(GOOD, point="one", distribution="j1-one")
-        install(GOOD, point="two", distribution="j1-two")
-        monkeypatch.setenv(DISABLE, "one")
-        found = Catalogue.discover()
-        assert found.find("rankings", "coin").name == "coin"
-        assert not found.conflicts()
-
-    def test_our_own_names_are_not_taken_over(self, install: Install) -> None:
-        install(GOOD.replace("coin", "round-robin"))
-        with pytest.raises(
-            PluginError, match=r"offered by j1sdk 0.1.0 and j1-extra 1.0: uninstall one"
-        ):
-            Catalogue.discover().find("rankings", "round-robin")
-
-    def test_one_plugin_that_offers_a_name_twice_is_in_conflict_with_itself(
-        self, install: Install
-    ) -> None:
-        install(hook("[Coin, Coin]"))
-        with pytest.raises(PluginError, match=r"j1-extra 1.0 and j1-extra 1.0"):
-            Catalogue.discover().find("rankings", "coin")
-
-    def test_the_same_name_in_two_kinds_is_no_conflict(self, install: Install) -> None:
-        install(GOOD.replace("coin", "pointwise"))
-        found = Catalogue.discover()
-        assert found.find("rankings", "pointwise") is not found.find("formats", "pointwise")
-
-    def test_of_two_commands_the_first_by_name_is_taken(self, install: Install) -> None:
-        source = (
-            "import click\nfrom j1sdk import hookimpl\n"
-            "@click.command(help='HELP')\ndef toss(): pass\n"
-            "@hookimpl\ndef commands(): return [toss]\n"
-        )
-        install(source.replace("HELP", "second"), point="b", distribution="j1-b")
-        install(source.replace("HELP", "first"), point="a", distribution="j1-a")
-        assert Catalogue.discover().commands()["toss"].help == "first"
-
-
-class TestDisabling:
-    @pytest.mark.parametrize(
-        "value, disabled",
-        [
-            ("", ()),
-            ("a", ("a",)),
-            ("a,c", ("a", "c")),
-            (" a , b ,", ("a", "b")),
-            ("all", ("a", "b", "c")),
-            ("c,all", ("a", "b", "c")),
-            ("A", ()),
-            ("j1-a", ()),
-        ],
-    )
-    def test_the_environment_names_entry_points(
-        self,
-        install: Install,
-        monkeypatch: pytest.MonkeyPatch,
-        value: str,
-        disabled: tuple[str, ...],
-    ) -> None:
-        for point in "abc":
-            install(GOOD.replace("coin", f"coin-{point}"), point, distribution=f"j1-{point}")
-        monkeypatch.setenv(DISABLE, value)
-        found = Catalogue.discover()
-        off = {one.name for one in records(found, *"abc") if one.status == "disabled"}
-        assert off == set(disabled)
-        offered = {name for name in found.names("rankings") if name.startswith("coin")}
-        assert offered == {f"coin-{point}" for point in "abc" if point not in disabled}
-
-    def test_a_disabled_plugin_is_not_even_imported(
-        self, install: Install, monkeypatch: pytest.MonkeyPatch
-    ) -> None:
-        install("raise SystemExit('imported')", version="7")
-        monkeypatch.setenv(DISABLE, "extra")
-        switched_off = record(Catalogue.discover())
-        assert (switched_off.status, switched_off.error) == ("disabled", "")
-        assert switched_off.provider == "j1-extra 7"
-
-    def test_our_own_components_stay(self, monkeypatch: pytest.MonkeyPatch) -> None:
-        monkeypatch.setenv(DISABLE, "all,builtins")
-        assert Catalogue.discover().find("rankings", "round-robin") is RoundRobin
-
-    def test_without_the_variable_nothing_is_off(self) -> None:
-        assert not is_disabled("all")
 
 
 class Fixed(Ranking):

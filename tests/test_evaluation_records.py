@@ -3,6 +3,9 @@
 from __future__ import annotations
 
 import json
+import os
+import subprocess
+import sys
 from pathlib import Path
 from typing import Any
 
@@ -135,3 +138,28 @@ def test_files_say_what_the_results_said(tmp_path: Path) -> None:
 )
 def test_a_thought_is_what_stands_before_the_answer(text: str, length: int) -> None:
     assert thought_length(text, PairwiseVerdict().sections) == length
+
+
+@pytest.mark.slow
+def test_memory_is_for_a_million_judgments(tmp_path: Path) -> None:
+    """Scored and drawn, each further judgment takes less than 2 KB, which is 2 GB for a million."""
+    peaks = {count: peak_of(tmp_path, count) for count in (5_000, 45_000)}
+    assert (peaks[45_000] - peaks[5_000]) / 40_000 < 2_000, peaks
+
+
+def peak_of(folder: Path, count: int) -> int:
+    """The most memory in bytes of `j1 eval --judgments --out` of so many."""
+    lines = (
+        json.dumps(
+            LINE | {"id": f"task-{n // 2}", "order": [n % 2, 1 - n % 2], "scores": [0, n % 3]}
+        )
+        for n in range(count)
+    )
+    (file := folder / f"{count}.jsonl").write_text("\n".join(lines), encoding="utf-8")
+    words = ["eval", "--benchmark", "pairs", "--judgments", str(file), "--out", f"{file}.out"]
+    code = f"from j1sdk.cli import j1; j1({words!r})"
+    with subprocess.Popen([sys.executable, "-c", code], stdout=subprocess.DEVNULL) as process:
+        _, status, usage = os.wait4(process.pid, 0)
+        process.returncode = os.waitstatus_to_exitcode(status)
+    assert process.returncode == 0 and Path(f"{file}.out", "report.html").is_file()
+    return usage.ru_maxrss * 1024

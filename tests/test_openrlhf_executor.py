@@ -7,11 +7,11 @@ from __future__ import annotations
 
 import asyncio
 import math
-from collections.abc import Sequence
 from pathlib import Path
 from typing import Any
 
 import pytest
+from executors import TASK, VERDICT, executor, first, rewards, right, roll
 from j1sdk_budget_forcing import BudgetForcing
 from rollout_engine import Answer, Engine, params
 
@@ -19,29 +19,22 @@ from j1sdk import (
     Completion,
     Conversation,
     JudgeRewardModel,
-    JudgmentFormat,
     JudgmentTask,
     Message,
     PairwiseScores,
     PairwiseVerdict,
     Pointwise,
     Reading,
-    RewardStrategy,
-    Sampling,
     Scripted,
     Turn,
 )
 from j1sdk.engines.chat import render_chat
 from j1sdk.rewards.format_adherence import FormatAdherence
 from j1sdk.rewards.score_ordering import ScoreOrdering
-from j1sdk.rewards.verdict_consistency import VerdictConsistency
 from j1sdk.rewards.verdict_correctness import VerdictCorrectness
 from j1sdk.run import Run, dump_run
-from j1sdk.training.multitask import Assignment, parts_of
-from j1sdk.training.openrlhf.executor import PairedExecutor, agent_executor
-
-VERDICT = PairwiseVerdict()
-TASK = JudgmentTask.from_pair("2+2?", "four", "five", id="sum")
+from j1sdk.training.multitask import Assignment
+from j1sdk.training.openrlhf.executor import agent_executor
 
 
 @pytest.fixture(scope="module")
@@ -49,46 +42,6 @@ def tokenizer(tiny_model: Path) -> Any:
     from transformers import AutoTokenizer
 
     return AutoTokenizer.from_pretrained(tiny_model)
-
-
-def executor(*rewards: RewardStrategy, form: JudgmentFormat = VERDICT, **o: Any) -> PairedExecutor:
-    judge = JudgeRewardModel(
-        format=form, engine=Scripted(), sampling=Sampling(max_new_tokens=o.pop("new", 400))
-    )
-    formats = o.pop("multitask", ())
-    return PairedExecutor(parts_of(judge, formats, rewards or (VerdictConsistency(),)), **o)
-
-
-def roll(
-    paired: PairedExecutor, engine: Engine, tokenizer: Any, n: int, task: JudgmentTask = TASK,
-    max_length: int = 4000, part: int = 0, **sampling: Any,
-) -> list[dict[str, Any]]:  # fmt: skip
-    """A group of n, as OpenRLHF asks for one."""
-    label = Assignment(part=part, task=task).model_dump_json()
-
-    async def group() -> list[dict[str, Any]]:
-        shared = params(**sampling)
-        waiting = [
-            paired.execute("P", label, shared, max_length, tokenizer, engine, images=None)
-            for _ in range(n)
-        ]
-        return list(await asyncio.gather(*waiting))
-
-    return asyncio.run(group())
-
-
-def first(text: str, call: int = 0) -> str:
-    """A judge with nothing but position bias."""
-    return VERDICT.write((1.0, 0.0))
-
-
-def right(text: str, call: int = 0) -> str:
-    """A judge that is always right."""
-    return VERDICT.write((1.0, 0.0) if text.index("four") < text.index("five") else (0.0, 1.0))
-
-
-def rewards(rolled: Sequence[dict[str, Any]]) -> list[float]:
-    return [one["reward"] for one in rolled]
 
 
 @pytest.mark.parametrize("n", [2, 4, 8])

@@ -20,7 +20,7 @@ SLOW = {
     "test_recipes", "test_server_faults", "test_serving_trl_thinking", "test_training_chain",
     "test_training_dpo",
     "test_training_multitask", "test_training_rejection", "test_training_session",
-    "test_training_trl",
+    "test_training_trl", "test_training_trl_limits",
 }  # fmt: skip
 """Files that train, kill processes, or wait for many; as does whatever uses the quickstart."""
 LONGEST = {name for line in LINES for name in line}
