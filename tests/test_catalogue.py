@@ -5,20 +5,31 @@ from __future__ import annotations
 import shutil
 import subprocess
 import sys
+from collections.abc import Iterator
 from pathlib import Path
 from types import SimpleNamespace
 
 import click
 import pytest
-from installed_plugins import COIN, GOOD, Install, hook, record, records
+from installed_plugins import COIN, GOOD, Install, hook, installing, record, records
 
 from j1sdk import PairwiseVerdict, Ranking, builtins, hookimpl, hookspecs
 from j1sdk.builtins import IN_PLUGINS
-from j1sdk.catalogue import KINDS, Catalogue, PluginRecord, catalogue
+from j1sdk.catalogue import DISABLE, KINDS, Catalogue, PluginRecord, catalogue
 from j1sdk.component import Component
 from j1sdk.errors import ConfigError, PluginError
 from j1sdk.rankings import JudgePairs
 from j1sdk.rankings.round_robin import RoundRobin
+
+
+@pytest.fixture(autouse=True)
+def _all_enabled(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.delenv(DISABLE, raising=False)
+
+
+@pytest.fixture
+def install(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Iterator[Install]:
+    yield from installing(tmp_path, monkeypatch)
 
 
 class TestDiscovery:

@@ -2,12 +2,25 @@
 
 from __future__ import annotations
 
+from collections.abc import Iterator
+from pathlib import Path
+
 import pytest
-from installed_plugins import GOOD, Install, hook, record, records
+from installed_plugins import GOOD, Install, hook, installing, record, records
 
 from j1sdk.catalogue import DISABLE, Catalogue, is_disabled
 from j1sdk.errors import ConfigError, PluginError
 from j1sdk.rankings.round_robin import RoundRobin
+
+
+@pytest.fixture(autouse=True)
+def _all_enabled(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.delenv(DISABLE, raising=False)
+
+
+@pytest.fixture
+def install(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Iterator[Install]:
+    yield from installing(tmp_path, monkeypatch)
 
 
 class TestFind:

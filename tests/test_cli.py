@@ -3,14 +3,13 @@
 from __future__ import annotations
 
 import json
-import logging
 from collections.abc import Iterator
 from pathlib import Path
 
 import click
 import pytest
 from click.testing import CliRunner
-from shell import install, invoke, refusal, spawn
+from shell import as_before, install, invoke, refusal, spawn
 
 from j1sdk import (
     JudgeRewardModel,
@@ -30,16 +29,7 @@ METRICS = (
 
 @pytest.fixture(autouse=True)
 def _as_before(monkeypatch: pytest.MonkeyPatch) -> Iterator[None]:
-    """Commands quieten libraries for good; the next test wants them as they were."""
-    monkeypatch.setenv("TOKENIZERS_PARALLELISM", "false")
-    monkeypatch.setenv("TRANSFORMERS_VERBOSITY", "error")
-    loggers = [
-        logging.getLogger(name) for name in ("transformers", "trl", "accelerate", "datasets")
-    ]
-    levels = [logger.level for logger in loggers]
-    yield
-    for logger, level in zip(loggers, levels, strict=True):
-        logger.setLevel(level)
+    yield from as_before(monkeypatch)
 
 
 @pytest.fixture

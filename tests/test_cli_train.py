@@ -3,12 +3,13 @@
 from __future__ import annotations
 
 import json
+from collections.abc import Iterator
 from pathlib import Path
 from typing import Any
 
 import pytest
 from j1sdk_quickstart.tasks import Arithmetic
-from shell import install, refusal, spawn
+from shell import as_before, install, refusal, spawn
 
 from j1sdk import (
     ConfigError,
@@ -55,6 +56,11 @@ class Stopped(Trainer):
 def trainers():
     return [Stopped]
 """
+
+
+@pytest.fixture(autouse=True)
+def _as_before(monkeypatch: pytest.MonkeyPatch) -> Iterator[None]:
+    yield from as_before(monkeypatch)
 
 
 class TestTrain:

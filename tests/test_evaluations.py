@@ -10,7 +10,7 @@ import pytest
 from click.testing import CliRunner, Result
 from j1sdk_benchmarks.judgebench import JudgeBench
 from j1sdk_benchmarks.rewardbench import SUBSETS, RewardBench
-from judgebench_runs import CATEGORIES, FORM, fair, first, judging
+from judgebench_runs import CATEGORIES, FORM, fair, first, judging, write_rows
 from recorded import A_WINS, B_WINS, TIE, drawn_pairs
 
 from j1sdk import (
@@ -46,23 +46,7 @@ from j1sdk.report.benchmark_page import comparison_report
 
 @pytest.fixture
 def rows(tmp_path: Path) -> Path:
-    """Six pairs of JudgeBench's form, of two categories; the right response says so."""
-    path = tmp_path / "judgebench.jsonl"
-    with path.open("w", encoding="utf-8") as file:
-        for number in range(6):
-            right, wrong = f"right {number}", f"wrong {number}"
-            swapped = number % 2
-            row = {
-                "pair_id": f"pair-{number}",
-                "source": "livebench-math" if number < 3 else "livecodebench",
-                "question": f"Question {number}?",
-                "response_model": "gpt-4o",
-                "response_A": wrong if swapped else right,
-                "response_B": right if swapped else wrong,
-                "label": "B>A" if swapped else "A>B",
-            }
-            file.write(f"{json.dumps(row)}\n")
-    return path
+    return write_rows(tmp_path)
 
 
 def value(evaluated: Evaluated, name: str) -> float:

@@ -7,7 +7,7 @@ from typing import Any
 
 import pytest
 from j1sdk_benchmarks.judgebench import JudgeBench
-from judgebench_runs import CATEGORIES, fair, first, judging
+from judgebench_runs import CATEGORIES, fair, first, judging, write_rows
 from recorded import both, drawn_pairs, rated
 
 from j1sdk import (
@@ -24,6 +24,11 @@ from j1sdk.judging import judge_benchmark
 from j1sdk.report import Table, Transcripts, render
 from j1sdk.report.benchmark_page import comparison_report
 from j1sdk.report.disagreements import MOST_ROWS, disputed
+
+
+@pytest.fixture
+def rows(tmp_path: Path) -> Path:
+    return write_rows(tmp_path)
 
 
 @pytest.fixture

@@ -42,6 +42,12 @@ from j1sdk.report import (
 from j1sdk.report.blocks import visible, written
 
 
+@pytest.fixture(scope="module")
+def full() -> tuple[str, Page]:
+    html = render(Report(title="All of it", summary="In short.", blocks=EVERY_BLOCK))
+    return html, Page(html)
+
+
 def test_every_block_has_its_title_and_the_page_its_own(full: tuple[str, Page]) -> None:
     _, parsed = full
     for block in EVERY_BLOCK:

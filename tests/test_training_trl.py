@@ -11,13 +11,12 @@ from typing import Any, NamedTuple
 
 import pytest
 import torch
-from j1sdk_quickstart.models import make_model, make_tokenizer
+from tiny_training import described, train, untrained, write_pairs
 from transformers import AutoModelForCausalLM, AutoTokenizer
-from trl_runs import GRPO, SFT, Recording, described, opened, recording, train
+from trl_runs import GRPO, SFT, Recording, opened, recording
 
 from j1sdk.engines.transformers import Transformers
 from j1sdk.errors import ConfigError
-from j1sdk.formats.pairwise_verdict import PairwiseVerdict
 from j1sdk.formats.pointwise import Pointwise
 from j1sdk.judge import JudgeRewardModel
 from j1sdk.run import read_run
@@ -36,23 +35,12 @@ class Done(NamedTuple):
 
 @pytest.fixture(scope="module")
 def pairs(tmp_path_factory: pytest.TempPathFactory) -> Path:
-    path = tmp_path_factory.mktemp("data") / "pairs.jsonl"
-    lines = [
-        {"prompt": f"{n}+1?", "chosen": str(n + 1), "rejected": str(n + 2), "id": f"sum-{n}"}
-        for n in range(8)
-    ]
-    path.write_text("".join(json.dumps(line) + "\n" for line in lines))
-    return path
+    return write_pairs(tmp_path_factory.mktemp("data") / "pairs.jsonl", 8)
 
 
 @pytest.fixture(scope="module")
 def base(tmp_path_factory: pytest.TempPathFactory) -> Path:
-    """Random weights, and a tokenizer to which each format's instructions are one token."""
-    directory = tmp_path_factory.mktemp("base")
-    tokenizer = make_tokenizer([PairwiseVerdict(), Pointwise()])
-    make_model(tokenizer, seed=0, hidden=32, layers=1).save_pretrained(directory)
-    tokenizer.save_pretrained(directory)
-    return directory
+    return untrained(tmp_path_factory.mktemp("base"))
 
 
 def weights(directory: Path) -> dict[str, torch.Tensor]:

@@ -9,7 +9,8 @@ from typing import Any
 
 import pytest
 import torch
-from trl_runs import GRPO, SFT, Twice, described, opened, recording, train
+from tiny_training import described, train, untrained, write_pairs
+from trl_runs import GRPO, SFT, Twice, opened, recording
 
 from j1sdk.errors import ConfigError
 from j1sdk.formats import JudgmentFormat
@@ -18,6 +19,16 @@ from j1sdk.training.trl import Grpo
 from j1sdk.types import Judgment, JudgmentTask
 
 NOWHERE = Path("/nowhere/at/all")  # so that whatever is refused is refused before it is loaded
+
+
+@pytest.fixture(scope="module")
+def pairs(tmp_path_factory: pytest.TempPathFactory) -> Path:
+    return write_pairs(tmp_path_factory.mktemp("data") / "pairs.jsonl", 8)
+
+
+@pytest.fixture(scope="module")
+def base(tmp_path_factory: pytest.TempPathFactory) -> Path:
+    return untrained(tmp_path_factory.mktemp("base"))
 
 
 @pytest.mark.parametrize(

@@ -2,9 +2,11 @@
 
 from __future__ import annotations
 
+from bisect import bisect_left
 from collections import defaultdict
 from collections.abc import Sequence
 from fractions import Fraction
+from math import comb, exp, lgamma
 from typing import ClassVar
 
 from pydantic import Field
@@ -29,6 +31,8 @@ class Vote(Scaling):
     """Samples drawn at most."""
     early_stop: bool = False
     """Draw only until the rest cannot change the outcome. Exact: the scores are the full vote's."""
+    risk: float = Field(default=0.0, ge=0.0, lt=0.5)
+    """Stop sooner: once the predicted chance that the full vote ends otherwise is at most this."""
 
     @property
     def most(self) -> int:
@@ -45,11 +49,46 @@ class Vote(Scaling):
 
         Drawn one at a time, no fewer would do: so the samples are as few, the waits far fewer.
         """
-        left = self.n - len(drawn)
+        left, ballots = self.n - len(drawn), _ballots(drawn)
+        if self.risk:
+            return self._step_at_risk(ballots, left)
         if not self.early_stop:
             return left
-        lead = _lead(_ballots(drawn))
+        lead = _lead(ballots)
         return 0 if lead > left else min(left, (left - lead) // 2 + 1)
+
+    def _step_at_risk(self, ballots: Ballots, left: int) -> int:
+        """The fewest whose votes for the leader would make it as certain as is asked."""
+        first = float(max(ballots.values(), default=0))
+        others = float(sum(ballots.values())) - first
+
+        def certain(further: int) -> bool:
+            return chance_of_change(first + further, others, left - further) <= self.risk
+
+        return bisect_left(range(left), True, key=certain)
+
+
+def chance_of_change(first: float, others: float, left: int) -> float:
+    """The chance that the leader of a vote does not lead when as many as are `left` have voted.
+
+    Beta-binomial: what share votes for the leader is known from the votes that were cast, under a
+    uniform prior. All other candidates count as one, so of several the chance is too high.
+    """
+    if first <= others:
+        return float(left > 0)
+    enough = int((others + left - first) // 2) + 1  # of the rest, for the leader to stay ahead
+    shares = (beta_binomial(votes, left, first + 1, others + 1) for votes in range(max(enough, 0)))
+    return min(sum(shares), 1.0)
+
+
+def beta_binomial(successes: int, trials: int, alpha: float, beta: float) -> float:
+    """The chance of so many successes, where that of one is Beta(alpha, beta)."""
+    after = log_beta(alpha + successes, beta + trials - successes)
+    return comb(trials, successes) * exp(after - log_beta(alpha, beta))
+
+
+def log_beta(alpha: float, beta: float) -> float:
+    return lgamma(alpha) + lgamma(beta) - lgamma(alpha + beta)
 
 
 def majority(drawn: Sequence[Judgment]) -> Scores | None:

@@ -9,7 +9,7 @@ from pathlib import Path
 
 import pytest
 
-from j1sdk.catalogue import DISABLE, Catalogue, PluginRecord
+from j1sdk.catalogue import Catalogue, PluginRecord
 
 Install = Callable[..., Path]
 _numbers = itertools.count()
@@ -35,9 +35,8 @@ def rankings():
 """
 
 
-@pytest.fixture
-def install(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Iterator[Install]:
-    """Puts a distribution with one module and one entry point on the path; says where."""
+def installing(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Iterator[Install]:
+    """For a fixture: puts a distribution of one module on the path, and says where."""
     modules = []
 
     def put(
@@ -58,11 +57,6 @@ def install(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Iterator[Install
     yield put
     for module in modules:
         sys.modules.pop(module, None)
-
-
-@pytest.fixture(autouse=True)
-def _all_enabled(monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.delenv(DISABLE, raising=False)
 
 
 def records(found: Catalogue, *names: str) -> list[PluginRecord]:

@@ -2,11 +2,14 @@
 
 from __future__ import annotations
 
+import logging
 import os
 import subprocess
 import sys
+from collections.abc import Iterator
 from pathlib import Path
 
+import pytest
 from click.testing import CliRunner, Result
 
 from j1sdk.cli import j1
@@ -46,3 +49,16 @@ def install(folder: Path, source: str, name: str = "j1-extra") -> Path:
     (info / "METADATA").write_text(metadata, encoding="utf-8")
     (info / "entry_points.txt").write_text(f"[j1sdk]\nextra = {module}\n", encoding="utf-8")
     return folder
+
+
+def as_before(monkeypatch: pytest.MonkeyPatch) -> Iterator[None]:
+    """For a fixture: commands quieten libraries for good; the next test wants them as they were."""
+    monkeypatch.setenv("TOKENIZERS_PARALLELISM", "false")
+    monkeypatch.setenv("TRANSFORMERS_VERBOSITY", "error")
+    loggers = [
+        logging.getLogger(name) for name in ("transformers", "trl", "accelerate", "datasets")
+    ]
+    levels = [logger.level for logger in loggers]
+    yield
+    for logger, level in zip(loggers, levels, strict=True):
+        logger.setLevel(level)

@@ -4,8 +4,6 @@ from __future__ import annotations
 
 from html.parser import HTMLParser
 
-import pytest
-
 from j1sdk.judge import result_of
 from j1sdk.report import (
     Bars,
@@ -133,12 +131,3 @@ TRANSCRIPTS = Transcripts(
 )
 EVERY_BLOCK = (BARS, CURVES, LABELS, VALUES, TABLE, TRANSCRIPTS)
 CHARTS = (BARS, CURVES, LABELS, VALUES)
-
-
-# The page
-
-
-@pytest.fixture(scope="module")
-def full() -> tuple[str, Page]:
-    html = render(Report(title="All of it", summary="In short.", blocks=EVERY_BLOCK))
-    return html, Page(html)

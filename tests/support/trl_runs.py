@@ -13,7 +13,7 @@ from transformers import AutoModelForCausalLM, AutoTokenizer
 from j1sdk.formats import JudgmentFormat, Reading, Turn
 from j1sdk.formats.pairwise_verdict import PairwiseVerdict
 from j1sdk.rewards.verdict_correctness import VerdictCorrectness
-from j1sdk.run import Run, build_run
+from j1sdk.run import Run
 from j1sdk.training.trl import Grpo
 from j1sdk.types import Completion, Judgment, JudgmentTask, Presentation
 
@@ -45,19 +45,6 @@ class Twice(PairwiseVerdict):
     def deliberate(self, shown: Presentation) -> Generator[Turn, Completion, Reading]:
         yield Turn(say=self.render(shown))
         return (yield from super().deliberate(shown))
-
-
-def described(model: Path, data: Path, train: dict[str, Any], **judge: Any) -> Run:
-    engine = {"name": "transformers", "model": str(model), "dtype": "float32"}
-    sampling = {"max_new_tokens": 14}
-    default = {"format": "pairwise-verdict", "engine": engine, "sampling": sampling}
-    source = {"name": "jsonl", "path": str(data)}
-    return build_run({"judge": default | judge, "data": source, "train": train, "seed": 3})
-
-
-def train(run: Run, out: Path, **options: Any) -> list[dict[str, Any]]:
-    assert run.train is not None
-    return run.train.train(run, out, **options)
 
 
 def recording(run: Run) -> tuple[Run, Recording]:
