@@ -24,7 +24,7 @@ Several tables [[train]] are phases that run one after the other (`j1sdk.trainin
 from __future__ import annotations
 
 from abc import abstractmethod
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from pathlib import Path
 from typing import Any, ClassVar, Protocol, runtime_checkable
 
@@ -49,6 +49,14 @@ class Titled(Protocol):
 
     def begin(self, title: str) -> Progress:
         """What is told of the part that begins now."""
+
+
+@runtime_checkable
+class Noting(Protocol):
+    """A progress that shows what training logs where nobody watches a bar."""
+
+    def note(self, step: int, steps: int, logged: Mapping[str, Any]) -> None:
+        """What was logged at a step of so many."""
 
 
 def begin(progress: Progress | None, title: str) -> Progress | None:

@@ -76,6 +76,9 @@ class TestTrain:
         assert result.returncode == 0, result.stderr
         assert result.stdout.strip() == f"Judge: {out / 'judge'}"
         assert "Traceback" not in result.stderr and f"Report: {out}" in result.stderr
+        said = result.stderr.splitlines()  # which is no terminal
+        assert any(line.startswith("Training (sft): step 1 of 1, loss ") for line in said)
+        assert any(line.startswith("Training (sft): 1 of 1, ") for line in said)
         history: list[dict[str, Any]] = json.loads((out / "log.json").read_text())
         assert [entry["step"] for entry in history if "loss" in entry] == [1]
         assert "Training a pairwise-verdict judge (sft)" in (out / "report.html").read_text()

@@ -7,6 +7,8 @@ import os
 import warnings
 from collections.abc import Callable, Iterator, Mapping
 from contextlib import contextmanager
+from time import monotonic
+from typing import Any
 
 from rich.console import Console
 from rich.progress import BarColumn, MofNCompleteColumn, Progress, TextColumn, TimeElapsedColumn
@@ -22,11 +24,21 @@ messages = Console(stderr=True, markup=False)
 """Progress, and where things were written."""
 
 Step = Callable[[int, int], None]
+EVERY = 30.0
+"""Seconds between lines that say how far the work is."""
+SHOWN = ("loss", "reward", "judge/accuracy", "judge/verdict_flip_rate", "judge/invalid_rate")
+"""What a line of a training's log has, where it is there."""
 
 
 @contextmanager
 def progress_bars() -> Iterator[Callable[[str], Step]]:
-    """A function that starts a titled bar and returns what is told (done, in all)."""
+    """A function that starts a titled bar and returns what is told (done, in all).
+
+    Where there is no terminal, a line now and then says as much.
+    """
+    if not messages.is_terminal:
+        yield progress_lines
+        return
     columns = (TextColumn("{task.description}"), BarColumn(), MofNCompleteColumn())
     with Progress(*columns, TimeElapsedColumn(), console=messages) as bars:
 
@@ -35,6 +47,26 @@ def progress_bars() -> Iterator[Callable[[str], Step]]:
             return lambda done, total: bars.update(bar, completed=done, total=total)
 
         yield start
+
+
+def progress_lines(title: str) -> Step:
+    """What is told (done, in all), and prints it after every while, and at the end."""
+    begun = said = monotonic()
+
+    def tell(done: int, total: int) -> None:
+        nonlocal said
+        now = monotonic()
+        if done == total or now - said >= EVERY:
+            said = now
+            messages.print(f"{title}: {done:,} of {total:,}, {now - begun:.0f} s", soft_wrap=True)
+
+    return tell
+
+
+def log_line(title: str, step: int, steps: int, logged: Mapping[str, Any]) -> str:
+    """`Training (grpo): step 40 of 200, reward 0.612, judge/accuracy 0.71`."""
+    shown = [f", {name} {logged[name]:.3g}" for name in SHOWN if name in logged]
+    return f"{title}: step {step:,} of {steps:,}{''.join(shown)}"
 
 
 def quiet_libraries() -> None:

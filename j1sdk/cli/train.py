@@ -2,14 +2,14 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable
+from collections.abc import Callable, Mapping
 from pathlib import Path
-from typing import cast
+from typing import Any, cast
 
 import click
 
 from j1sdk.cli import SETTINGS
-from j1sdk.cli.console import messages, output, progress_bars, quiet_libraries
+from j1sdk.cli.console import log_line, messages, output, progress_bars, quiet_libraries
 from j1sdk.errors import ConfigError, explain
 from j1sdk.training import Progress, Trainer
 
@@ -62,6 +62,11 @@ class Bar:
     def __call__(self, done: int, total: int) -> None:
         self._told = self._told or self._start(self._title)
         self._told(done, total)
+
+    def note(self, step: int, steps: int, logged: Mapping[str, Any]) -> None:
+        """A line of the log, where there is no terminal to draw a bar on."""
+        if not messages.is_terminal:
+            messages.print(log_line(self._title, step, steps, logged), soft_wrap=True)
 
     def begin(self, title: str) -> Bar:
         """The bar of the part that begins now."""

@@ -25,6 +25,7 @@ from transformers.trainer_utils import get_last_checkpoint
 
 from j1sdk.errors import ConfigError
 from j1sdk.files import write_text
+from j1sdk.run import Noting
 from j1sdk.training import Interrupted, Progress
 
 logger = logging.getLogger(__name__)
@@ -34,12 +35,32 @@ Item = TypeVar("Item")
 
 
 class Watcher(TrainerCallback):  # type: ignore[misc]
-    """Reports progress; after a signal ends the step, saves a checkpoint and stops."""
+    """Reports progress, writes the log as it grows; after a signal saves a checkpoint and stops."""
 
-    def __init__(self, progress: Progress | None) -> None:
-        self._progress = progress
+    def __init__(
+        self, progress: Progress | None, log: Path, begun: Sequence[dict[str, Any]] = ()
+    ) -> None:
+        """`begun` are the log's first entries."""
+        self._progress, self._log, self.begun = progress, log, begun
         self.signal: int | None = None
         """The signal that asked to stop."""
+
+    def on_log(
+        self,
+        args: TrainingArguments,
+        state: TrainerState,
+        control: TrainerControl,
+        logs: dict[str, Any] | None = None,
+        **_: Any,
+    ) -> None:
+        if state.is_world_process_zero:
+            self.write(state.log_history)
+            if isinstance(self._progress, Noting):
+                self._progress.note(state.global_step, state.max_steps, logs or {})
+
+    def write(self, history: Sequence[dict[str, Any]]) -> None:
+        """Write the log so far."""
+        write_text(self._log, json.dumps([*self.begun, *history], indent=1))
 
     def on_step_end(
         self, args: TrainingArguments, state: TrainerState, control: TrainerControl, **_: Any
@@ -77,21 +98,20 @@ def fit(
     progress: Progress | None,
     taken: Mapping[str, int] = {},
 ) -> list[dict[str, Any]]:
-    """Train, and write `out`/log.json; returns the log. Raises Interrupted after a SIGINT.
+    """Train, and write `out`/log.json as it grows; returns it. Raises Interrupted after a SIGINT.
 
     A SIGTERM ends the process, as it is meant to, but not before there is a checkpoint.
     The log begins with what was `taken` from the data, if there is something to be said.
     """
-    watcher = Watcher(progress)
+    told = {f"data/{name}": count for name, count in taken.items()}
+    watcher = Watcher(progress, out / LOG_FILE, [{"step": 0, **told}] if told else [])
     trainer.remove_callback(PrinterCallback)  # log.json has it all
     trainer.add_callback(watcher)
     with watcher.listening():
         trainer.train(resume_from_checkpoint=last_checkpoint(out) if resume else None)
-    told = {f"data/{name}": count for name, count in taken.items()}
-    history: list[dict[str, Any]] = [{"step": 0, **told}] if told else []
-    history += trainer.state.log_history
+    history = [*watcher.begun, *trainer.state.log_history]
     if trainer.is_world_process_zero():
-        write_text(out / LOG_FILE, json.dumps(history, indent=1))
+        watcher.write(trainer.state.log_history)
     stopped = Interrupted(trainer.state.global_step, trainer.state.max_steps, out)
     if watcher.signal == signal.SIGTERM:
         logger.warning("%s", stopped)
