@@ -7,11 +7,11 @@ import re
 from pathlib import Path
 
 import pytest
-from click.testing import CliRunner, Result
 from j1sdk_benchmarks.judgebench import JudgeBench
 from j1sdk_benchmarks.rewardbench import SUBSETS, RewardBench
 from judgebench_runs import CATEGORIES, FORM, fair, first, judging, write_rows
 from recorded import A_WINS, B_WINS, TIE, drawn_pairs
+from shell import invoke, refusal
 
 from j1sdk import (
     ConfigError,
@@ -26,8 +26,6 @@ from j1sdk import (
     Vote,
 )
 from j1sdk.catalogue import catalogue
-from j1sdk.cli import j1
-from j1sdk.errors import J1Error
 from j1sdk.evaluation.credits import CONSISTENT, STRICT, SUM_RULE
 from j1sdk.evaluation.entries import read_entries
 from j1sdk.evaluation.evaluations import (
@@ -39,7 +37,7 @@ from j1sdk.evaluation.evaluations import (
 from j1sdk.evaluation.metrics import measure
 from j1sdk.evaluation.records import results_of
 from j1sdk.judging import judge_benchmark
-from j1sdk.judgments import read_judgments, read_records, write_records
+from j1sdk.judgments import read_records, write_records
 from j1sdk.report import render
 from j1sdk.report.benchmark_page import comparison_report
 
@@ -53,19 +51,6 @@ def value(evaluated: Evaluated, name: str) -> float:
     score = evaluated.strict.score(name)
     assert score is not None, f"there is no {name}"
     return score.value
-
-
-def invoke(*words: object) -> Result:
-    return CliRunner().invoke(j1, [str(word) for word in words])
-
-
-def refusal(*words: object) -> str:
-    result = invoke(*words)
-    assert isinstance(result.exception, J1Error), result.output
-    return str(result.exception)
-
-
-# From judgments to an evaluation
 
 
 def test_scores_metrics_and_subsets_are_of_the_records() -> None:
@@ -285,18 +270,6 @@ def test_what_cannot_be_evaluated_is_refused(words: tuple[str, ...], complaint: 
     assert complaint in refusal("eval", *words)
 
 
-def test_runs_are_compared_from_the_command_line(runs: list[Path], tmp_path: Path) -> None:
-    result = invoke("compare", *runs, "--out", tmp_path / "compared")
-    assert result.exit_code == 0, result.output
-    assert "Differences from first" in result.output and "McNemar" in result.output
-    assert (tmp_path / "compared" / "report.html").is_file()
-
-
-def test_one_run_is_nothing_to_compare(runs: list[Path], tmp_path: Path) -> None:
-    assert "give two folders or more" in refusal("compare", runs[0], "--out", tmp_path)
-    assert "holds no evaluation" in refusal("compare", runs[0], tmp_path, "--out", tmp_path)
-
-
 def test_hostile_words_stay_words(rows: Path, tmp_path: Path) -> None:
     def script(conversation: Conversation, sampling: Sampling) -> str:
         return "<script>alert(1)</script>" + first(conversation, sampling)
@@ -304,8 +277,3 @@ def test_hostile_words_stay_words(rows: Path, tmp_path: Path) -> None:
     judge_benchmark(judging(script), JudgeBench(path=rows), tmp_path / "<b>out")
     html = render(comparison_report(read_entries([tmp_path / "<b>out"], catalogue())))
     assert "<script" not in html and "<b>out" not in html and "&lt;script&gt;" in html
-
-
-def test_judgments_of_the_folder_are_whole(runs: list[Path]) -> None:
-    found = read_judgments(runs[0] / "judgments.jsonl")
-    assert len(found) == 12 and all(one.transcript for one in found.values())

@@ -9,6 +9,7 @@ import pytest
 from j1sdk_benchmarks.judgebench import JudgeBench
 from judgebench_runs import CATEGORIES, fair, first, judging, write_rows
 from recorded import both, drawn_pairs, rated
+from shell import invoke, refusal
 
 from j1sdk import (
     DataError,
@@ -21,6 +22,7 @@ from j1sdk.evaluation.evaluations import (
 )
 from j1sdk.evaluation.records import results_of
 from j1sdk.judging import judge_benchmark
+from j1sdk.judgments import read_judgments
 from j1sdk.report import Table, Transcripts, render
 from j1sdk.report.benchmark_page import comparison_report
 from j1sdk.report.disagreements import MOST_ROWS, disputed
@@ -141,3 +143,20 @@ def test_runs_in_folders_of_one_name_are_told_apart(tmp_path: Path) -> None:
 
 
 # The commands
+
+
+def test_runs_are_compared_from_the_command_line(runs: list[Path], tmp_path: Path) -> None:
+    result = invoke("compare", *runs, "--out", tmp_path / "compared")
+    assert result.exit_code == 0, result.output
+    assert "Differences from first" in result.output and "McNemar" in result.output
+    assert (tmp_path / "compared" / "report.html").is_file()
+
+
+def test_one_run_is_nothing_to_compare(runs: list[Path], tmp_path: Path) -> None:
+    assert "give two folders or more" in refusal("compare", runs[0], "--out", tmp_path)
+    assert "holds no evaluation" in refusal("compare", runs[0], tmp_path, "--out", tmp_path)
+
+
+def test_judgments_of_the_folder_are_whole(runs: list[Path]) -> None:
+    found = read_judgments(runs[0] / "judgments.jsonl")
+    assert len(found) == 12 and all(one.transcript for one in found.values())
