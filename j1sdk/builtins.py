@@ -63,7 +63,6 @@ def rankings() -> dict[str, str]:
 def sources() -> dict[str, str]:
     return {
         "jsonl": "j1sdk.data.jsonl:JsonLines",
-        "gsm8k-solutions": "j1sdk.data.gsm8k:Gsm8kSolutions",
         "judgments": "j1sdk.data.judgments:Judgments",
         "reflections": "j1sdk.data.reflections:Reflections",
     }
@@ -188,12 +187,14 @@ IN_PLUGINS: dict[str, dict[str, tuple[str, ...]]] = {
             "rewardbench",
             "rewardbench-2",
             "rm-bench",
+            "rmb",
         ),
     },
     "j1sdk-budget-forcing": {"formats": ("budget-forcing",)},
     "j1sdk-data": {
         "builders": ("followbench-pairs", "noisy-instruction", "verified-solutions"),
         "commands": ("data",),
+        "sources": ("gsm8k-solutions",),
     },
     "j1sdk-family": {
         "formats": ("hinted", "reward-anything", "rm-r1", "rrm", "think-j"),

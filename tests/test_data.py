@@ -8,8 +8,8 @@ from pathlib import Path
 from typing import Any
 
 import pytest
+from j1sdk_data.gsm8k import MODELS, Gsm8kSolutions, final_number
 
-from j1sdk.data.gsm8k import MODELS, Gsm8kSolutions, final_number
 from j1sdk.data.jsonl import JsonLines
 from j1sdk.errors import DataError
 from j1sdk.types import Message

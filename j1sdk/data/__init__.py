@@ -20,14 +20,12 @@ from j1sdk.lazy import lazy
 from j1sdk.types import JudgmentTask, Presentation, presentations
 
 if TYPE_CHECKING:
-    from j1sdk.data.gsm8k import Gsm8kSolutions
     from j1sdk.data.jsonl import JsonLines, read_lines
     from j1sdk.data.judgments import Judgments
     from j1sdk.data.reflections import Reflections
 
 __all__ = [
     "Demonstration",
-    "Gsm8kSolutions",
     "JsonLines",
     "JudgmentPreference",
     "Judgments",

@@ -10,11 +10,11 @@ from typing import Any
 import pytest
 from j1sdk_data.builders import ENGINE_ERROR, Built
 from j1sdk_data.builders.verified_solutions import VerifiedSolutions
+from j1sdk_data.gsm8k import MODELS
 from j1sdk_data.testing import BuilderContract
 
 from j1sdk import Cached, Completion, Conversation, DataError, EngineError, Sampling, Scripted
 from j1sdk.background import run
-from j1sdk.data.gsm8k import MODELS
 from j1sdk.engines.scripted import Answer, Script
 from j1sdk.errors import ConfigError
 

@@ -10,8 +10,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 from j1sdk_data.builders.verifiers import VERIFIERS, boxed, value
-
-from j1sdk.data.gsm8k import MODELS
+from j1sdk_data.gsm8k import MODELS
 
 SHARED = Path(__file__).parents[3] / "shared" / "data"
 SOLUTIONS = SHARED / "grade-school-math/grade_school_math/data/example_model_solutions.jsonl"

@@ -11,11 +11,11 @@ from typing import Any
 import pytest
 from click.testing import CliRunner
 from j1sdk_data.building import record
+from j1sdk_data.gsm8k import Gsm8kSolutions
 from j1sdk_data.quality import DataQuality, check
 from j1sdk_data.quality.page import quality_report, tables
 
 from j1sdk.cli import j1
-from j1sdk.data.gsm8k import Gsm8kSolutions
 from j1sdk.errors import DataError
 from j1sdk.report import render
 

@@ -35,7 +35,7 @@ from j1sdk import (
     VerdictCorrectness,
     Vote,
 )
-from j1sdk.data import Gsm8kSolutions, Judgments
+from j1sdk.data import Judgments
 from j1sdk.evaluation import Metrics, Pairs, measure
 from j1sdk.report import Bars, Report, write_report
 from j1sdk.server import Serve, served
@@ -76,7 +76,7 @@ phases: tuple[Trainer, ...] = (
 )
 tasks = JsonLines(path=Path("pairs.jsonl"), limit=100)
 run = Run(judge=judge, data=tasks, train=Chain(phases=phases))
-sources = [Gsm8kSolutions(path=Path("gsm8k.jsonl")), Judgments(path=Path("judged"), data=tasks)]
+sources = [JsonLines(path=Path("gsm8k.jsonl")), Judgments(path=Path("judged"), data=tasks)]
 pointwise = judge.replace(format=Pointwise())
 Grpo(rewards=(ScoreOrdering(),)).check(run.replace(judge=pointwise))
 try:

@@ -19,4 +19,5 @@ def benchmarks() -> dict[str, str]:
         "rewardbench": "j1sdk_benchmarks.rewardbench:RewardBench",
         "rewardbench-2": "j1sdk_benchmarks.rewardbench2:RewardBench2",
         "rm-bench": "j1sdk_benchmarks.rm_bench:RMBench",
+        "rmb": "j1sdk_benchmarks.rmb:RMB",
     }

@@ -15,6 +15,11 @@ def builders() -> dict[str, str]:
 
 
 @hookimpl
+def sources() -> dict[str, str]:
+    return {"gsm8k-solutions": "j1sdk_data.gsm8k:Gsm8kSolutions"}
+
+
+@hookimpl
 def commands() -> dict[str, tuple[str, str]]:
     return {
         "data": ("j1sdk_data.commands:data", "Make preference pairs, and check them."),

@@ -13,7 +13,7 @@ from decimal import Decimal
 from fractions import Fraction
 from typing import ClassVar
 
-from j1sdk.data.gsm8k import final_number
+from j1sdk_data.gsm8k import final_number
 
 NUMBER = re.compile(r"-?(?:[0-9][0-9,]*(?:\.[0-9]+)?|\.[0-9]+)")
 LOOKS = re.compile(
