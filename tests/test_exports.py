@@ -25,7 +25,7 @@ from j1sdk import ConfigError
 from j1sdk.cli import j1
 from j1sdk.errors import TrainingError
 from j1sdk.run import read_run
-from j1sdk.training.exports import Label, open_grader
+from j1sdk.training.exports import RolloutLabel, open_grader
 from j1sdk.training.exports.verl import Verl
 from j1sdk.training.layout import decode
 
@@ -43,7 +43,9 @@ def test_both_orders_stand_side_by_side_with_what_they_are_graded_by(
     result = exported(tiny_model, tmp_path, "verl")
     assert result.exit_code == 0, result.output
     lines = [json.loads(line) for line in (tmp_path / "out/rows.jsonl").read_text().splitlines()]
-    labels = [Label.model_validate_json(one["reward_model"]["ground_truth"]) for one in lines]
+    labels = [
+        RolloutLabel.model_validate_json(one["reward_model"]["ground_truth"]) for one in lines
+    ]
     assert [label.visit for label in labels] == [n // 2 for n in range(20)]
     assert [label.order for label in labels] == [(0, 1), (1, 0)] * 10
     asked = [one["prompt"][-1]["content"] for one in lines]

@@ -14,7 +14,7 @@ from tiny_training import described, write_pairs
 from j1sdk import PairwiseVerdict
 from j1sdk.engines.transformers import Transformers, load_model
 from j1sdk.run import Run, dump_run
-from j1sdk.training.exports import Exported
+from j1sdk.training.exports import LaidOut
 from j1sdk.training.multitask import Assignment, parts_of
 from j1sdk.training.openrlhf.executor import PairedExecutor
 from j1sdk.training.trl import Grpo
@@ -72,7 +72,7 @@ def by_trl(run: Run, out: Path, ids: Sequence[list[int]]) -> list[float]:
     return [float(one) for one in (made * trainer.reward_weights).nansum(1)]
 
 
-def by_openrlhf(run: Run, made: Exported, texts: Sequence[str], tokenizer: Any) -> list[float]:
+def by_openrlhf(run: Run, made: LaidOut, texts: Sequence[str], tokenizer: Any) -> list[float]:
     """The rewards of our executor, called as OpenRLHF does; its slots alternate between orders."""
     assert isinstance(run.train, Grpo)
     executor = PairedExecutor(parts_of(run.judge, (), run.train.rewards))

@@ -32,11 +32,11 @@ __all__ = [
     "ROWS_FILE",
     "RUN_FILE",
     "Export",
-    "Exported",
     "Grade",
-    "Label",
+    "LaidOut",
     "OneByOneGrader",
-    "Row",
+    "PromptRow",
+    "RolloutLabel",
     "open_grader",
 ]
 
@@ -44,7 +44,7 @@ ROWS_FILE, RUN_FILE = "rows.jsonl", "run.toml"
 """What is written into the folder of an export."""
 
 
-class Label(Value):
+class RolloutLabel(Value):
     """What a rollout is graded by."""
 
     visit: int
@@ -59,21 +59,21 @@ class Label(Value):
         return Presentation(task=self.task, order=self.order)
 
 
-class Row(NamedTuple):
+class PromptRow(NamedTuple):
     """One presentation to be sampled from."""
 
     prompt: Conversation
-    label: Label
+    label: RolloutLabel
 
 
-class Exported(NamedTuple):
+class LaidOut(NamedTuple):
     """A training, laid out."""
 
     train: Grpo
     judge: JudgeRewardModel
     model: str
     """Whose weights are trained."""
-    rows: Sequence[Row]
+    rows: Sequence[PromptRow]
     presentations: int
     """Of each task."""
     longest: int
@@ -92,10 +92,10 @@ class Export(Component):
     """Rewards it can compute: those of a rollout, and those of a task's rollouts together."""
 
     @abstractmethod
-    def instructions(self, made: Exported, folder: Path) -> Instructions:
+    def instructions(self, made: LaidOut, folder: Path) -> Instructions:
         """What to write into the folder beside the run file, and how training is started."""
 
-    def lay_out(self, run: Run) -> Exported:
+    def lay_out(self, run: Run) -> LaidOut:
         """The rows of the run's training; raises ConfigError for what cannot work, DataError."""
         train = grpo_of(run)
         checked(run.judge, train.rewards)
@@ -113,12 +113,12 @@ class Export(Component):
         tasks = fitting_tasks([asker], train.source(run).load(), room, train.drop_long)
         visited = list(islice(shuffled(tasks, run.seed), train.visits(len(tasks))))
         rows = [
-            Row(asker.prompt(shown), Label(visit=visit, task=task, order=shown.order))
+            PromptRow(asker.prompt(shown), RolloutLabel(visit=visit, task=task, order=shown.order))
             for visit, task in enumerate(visited)
             for shown in run.judge.presentations(task)
         ]
         longest = max(map(asker.longest, tasks))
-        return Exported(train, run.judge, model, rows, len(rows) // len(visited), longest)
+        return LaidOut(train, run.judge, model, rows, len(rows) // len(visited), longest)
 
 
 def grpo_of(run: Run) -> Grpo:
@@ -149,33 +149,33 @@ class OneByOneGrader:
         """`rollouts` are those of one prompt; `wait` seconds are for those of a task to come."""
         self.judge, self.rewards = run.judge, grpo_of(run).rewards
         self._rollouts, self._wait = rollouts, wait
-        self._together: dict[int, Gathered[Rolled, Grade]] = {}
+        self._together: dict[int, Gathered[ReadRollout, Grade]] = {}
 
     @property
     def needs_task(self) -> bool:
         """Whether a rollout can only be graded with all others of its task."""
         return any(reward.scope == "task" for reward in self.rewards)
 
-    async def grade(self, label: Label, completion: Completion) -> Grade:
+    async def grade(self, label: RolloutLabel, completion: Completion) -> Grade:
         """The grade of a rollout, once those of its task are there if they are needed.
 
         Raises TrainingError where they do not come.
         """
-        rolled = Rolled(label, replay(self.judge.format, label.shown, completion))
+        rolled = ReadRollout(label, replay(self.judge.format, label.shown, completion))
         if not self.needs_task:
             return self._graded([rolled])[0]
         size = self._rollouts * len(self.judge.presentations(label.task))
         return await self._gathered(size).join(label.visit, rolled)
 
-    def _gathered(self, size: int) -> Gathered[Rolled, Grade]:
+    def _gathered(self, size: int) -> Gathered[ReadRollout, Grade]:
         if size not in self._together:
             self._together[size] = Gathered(self._grade_all, size, self._wait, self._late)
         return self._together[size]
 
-    async def _grade_all(self, rolled: Sequence[Rolled]) -> list[Grade]:
+    async def _grade_all(self, rolled: Sequence[ReadRollout]) -> list[Grade]:
         return self._graded(rolled)
 
-    def _graded(self, rolled: Sequence[Rolled]) -> list[Grade]:
+    def _graded(self, rolled: Sequence[ReadRollout]) -> list[Grade]:
         """The grades of a task's rollouts."""
         task, judgments = rolled[0].label.task, [one.judgment for one in rolled]
         by_reward = {
@@ -196,10 +196,10 @@ class OneByOneGrader:
         )
 
 
-class Rolled(NamedTuple):
+class ReadRollout(NamedTuple):
     """A rollout that was read."""
 
-    label: Label
+    label: RolloutLabel
     judgment: Judgment
 
 

@@ -19,20 +19,20 @@ from j1sdk.training.exports import (
     ROWS_FILE,
     RUN_FILE,
     Export,
-    Exported,
-    Label,
-    Row,
+    LaidOut,
+    PromptRow,
+    RolloutLabel,
     open_grader,
 )
 from j1sdk.training.layout import decode, template_options
 
-MANAGER = "J1TrainingManager"
+TRAINING_MANAGER = "J1TrainingManager"
 ESTIMATORS = {
     "group_norm": ("true", "token-mean"),
     "dr_grpo": ("false", "seq-mean-token-sum-norm"),
 }
 """Estimators of ours that verl has: its `norm_adv_by_std_in_grpo` and `loss_agg_mode`."""
-FLAGS = """\
+TRAINING_FLAGS = """\
 data.train_files={rows}
 data.val_files={rows}
 data.shuffle=false
@@ -70,14 +70,14 @@ class Verl(Export):
     group_wait: float = Field(default=3600.0, gt=0)
     """Seconds that a rollout waits for the others of its task, where a reward compares them."""
 
-    def instructions(self, made: Exported, folder: Path) -> Instructions:
+    def instructions(self, made: LaidOut, folder: Path) -> Instructions:
         train, sampling = made.train, made.judge.sampling
         if train.estimator not in ESTIMATORS:
             raise ConfigError(
                 f"verl's GRPO has no {train.estimator}: use {' or '.join(ESTIMATORS)}"
             )
         by_deviation, aggregate = ESTIMATORS[train.estimator]
-        paste = FLAGS.format(
+        paste = TRAINING_FLAGS.format(
             rows=folder / ROWS_FILE,
             batch=train.tasks_per_step * made.presentations,
             longest=made.longest,
@@ -90,7 +90,7 @@ class Verl(Export):
             kl=train.kl,
             aggregate=aggregate,
             by_deviation=by_deviation,
-            manager=MANAGER,
+            manager=TRAINING_MANAGER,
             run=folder / RUN_FILE,
             wait=self.group_wait,
         )
@@ -110,7 +110,7 @@ class Verl(Export):
         )
 
 
-def line(row: Row) -> str:
+def line(row: PromptRow) -> str:
     """A line of verl's data set; the label is a text, as Arrow would merge fields of objects."""
     prompt = [{"role": turn.role, "content": turn.content} for turn in row.prompt]
     truth = {"style": "rule", "ground_truth": row.label.model_dump_json()}
@@ -123,7 +123,7 @@ def as_flag(value: Any) -> str:
     return str(value).lower() if isinstance(value, bool) else str(value)
 
 
-class Manager:
+class TrainingManager:
     """What verl's manager does, apart from verl."""
 
     def __init__(self, config: Any) -> None:
@@ -139,7 +139,9 @@ class Manager:
 
     async def reward(self, row: Any, tokenizer: Any, ids: list[int]) -> dict[str, Any]:
         """What `run_single` returns for a row, with the token ids that were written."""
-        label = Label.model_validate_json(row.non_tensor_batch["reward_model"]["ground_truth"])
+        label = RolloutLabel.model_validate_json(
+            row.non_tensor_batch["reward_model"]["ground_truth"]
+        )
         judge = self._grader.judge
         written = decode(tokenizer, ids, **template_options(judge))
         grade = await self._grader.grade(label, written)
@@ -150,7 +152,7 @@ class Manager:
 
 def __getattr__(name: str) -> Any:
     """The manager's class, made when verl asks for it: it derives from one of verl's."""
-    if name == MANAGER:
+    if name == TRAINING_MANAGER:
         return _manager_class()
     raise AttributeError(name)
 
@@ -166,7 +168,7 @@ def _manager_class() -> type:
             self, config: Any, tokenizer: Any, compute_score: Any = None, **others: Any
         ) -> None:
             super().__init__(config, tokenizer, compute_score)
-            self._manager = Manager(config)
+            self._manager = TrainingManager(config)
 
         async def run_single(self, data: Any) -> dict[str, Any]:
             row = data[0]

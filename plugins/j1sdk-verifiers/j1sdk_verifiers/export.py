@@ -23,11 +23,11 @@ from j1sdk.training.exports import (
     ROWS_FILE,
     RUN_FILE,
     Export,
-    Exported,
     Grade,
-    Label,
+    LaidOut,
     OneByOneGrader,
-    Row,
+    PromptRow,
+    RolloutLabel,
     open_grader,
 )
 from j1sdk.training.layout import template_options
@@ -47,7 +47,7 @@ class Verifiers(Export):
     tested: ClassVar[str] = "0.4.0"
     scopes: ClassVar[frozenset[str]] = frozenset({"judgment"})
 
-    def instructions(self, made: Exported, folder: Path) -> Instructions:
+    def instructions(self, made: LaidOut, folder: Path) -> Instructions:
         return Instructions(
             where="the environment's configuration (TOML)",
             paste=PASTE.format(folder=json.dumps(str(folder))),
@@ -62,7 +62,7 @@ class Verifiers(Export):
         )
 
 
-def line(row: Row) -> str:
+def line(row: PromptRow) -> str:
     """A line of the taskset's data."""
     prompt = [{"role": turn.role, "content": turn.content} for turn in row.prompt]
     return json.dumps({"prompt": prompt, "label": row.label.model_dump_json()}) + "\n"
@@ -90,7 +90,7 @@ class Judging(NamedTuple):
 
     async def grade(self, label: str, trace: Any) -> Grade:
         """The grade of a rollout."""
-        return await self.grader.grade(Label.model_validate_json(label), self.written(trace))
+        return await self.grader.grade(RolloutLabel.model_validate_json(label), self.written(trace))
 
     def written(self, trace: Any) -> Completion:
         """What the judge wrote in a rollout, with the thinking that a server parsed away."""
