@@ -51,7 +51,7 @@ FORMATS: list[JudgmentFormat] = [
     *(
         kind.model_validate({"thinking": thinking})
         for kind in (PairwiseVerdict, PairwiseScores, PairwiseVerdictScores, Pointwise)
-        for thinking in ("think", "plan")
+        for thinking in ("think", "plan", "none")
     ),
     RmR1(), Rrm(), Rrm(thinking="plan"), ThinkJ(), RewardAnything(principle="?"), Spct(),
     SpctSingle(), Hinted(format=PairwiseVerdict()),

@@ -154,7 +154,7 @@ REFUSED = {
     "component of another type": (with_format("5"), "judge.format: Input should be"),
     "choice": (
         with_format('{ name = "pairwise-verdict", thinking = "plam" }'),
-        "judge.format.thinking: Input should be 'think' or 'plan'",
+        "judge.format.thinking: Input should be 'think', 'plan' or 'none'",
     ),
     "integer": (JUDGE + '[train]\nname = "grpo"\nsteps = "x"\n', "train.steps: Input should be"),
     "missing": (JUDGE + '[data]\nname = "jsonl"\n', "data.path: Field required"),
@@ -198,7 +198,7 @@ def test_an_absent_file_is_refused_by_name(run_file: Path, tmp_path: Path) -> No
 def formats() -> st.SearchStrategy[JudgmentFormat]:
     tenths = st.integers(-50, 0), st.integers(1, 200)
     scores = st.tuples(*tenths).map(lambda ends: PairwiseScores(low=ends[0] / 10, high=ends[1]))
-    thinking = st.sampled_from(("think", "plan"))
+    thinking = st.sampled_from(("think", "plan", "none"))
     verdicts = st.builds(PairwiseVerdict, thinking=thinking, lenient=st.booleans())
     return st.one_of(verdicts, scores, st.builds(Pointwise, thinking=thinking))
 

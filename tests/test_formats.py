@@ -22,7 +22,7 @@ PAV, PAS, PAVS, POS = PairwiseVerdict(), PairwiseScores(), PairwiseVerdictScores
 BUILTIN: list[JudgmentFormat] = [
     kind(thinking=thinking, lenient=lenient)
     for kind in (PairwiseVerdict, PairwiseScores, PairwiseVerdictScores, Pointwise)
-    for thinking in ("think", "plan")
+    for thinking in ("think", "plan", "none")
     for lenient in (False, True)
 ]
 TASK = JudgmentTask.from_pair("2+2?", chosen="4", rejected="5")
@@ -256,7 +256,7 @@ def test_what_is_written_is_read_back(
     else:
         scores = data.draw(st.tuples(*[tenths] * format.arity))
     written = format.write(scores, thought)
-    assert thought in written
+    assert thought in written or not format.thinking_sections
     assert format.parse(written) == scores
     assert format.adheres(written)
 
@@ -323,3 +323,32 @@ def test_a_judge_cut_off_while_quoting_has_not_decided(
     quoted = asked[asked.rindex("[Response") :]
     cut = Completion(text=f"<think>{quoted}", finish_reason="length")
     assert replay(format, shown, cut).status.value == "truncated"
+
+
+@pytest.mark.parametrize(
+    ("text", "scores"),
+    [
+        ("<answer>[[B]]</answer>", (0, 1)),
+        ("<answer>[[B]]</answer><|im_end|>", (0, 1)),
+        ("<think>\n\n</think>\n\n<answer>[[A]]</answer>", (1, 0)),  # a template's empty block
+        ("<think>B, I say: <answer>[[B]]</answer></think><answer>[[A]]</answer>", (1, 0)),
+        ("<think>so <answer>[[B]]</answer>", None),
+        ("<answer>[[B]]</answer><think>no: <answer>[[A]]</answer>", None),
+        ("<answer>[[B]]</answer> or A", None),
+    ],
+)
+def test_a_judge_that_answers_at_once_is_read_as_strictly(text: str, scores: Scores | None) -> None:
+    format = PairwiseVerdict(thinking="none")
+    if scores is None:
+        with pytest.raises(Unparseable):
+            format.parse(text)
+    else:
+        assert format.parse(text) == scores
+
+
+def test_a_judge_that_answers_at_once_is_asked_for_no_thought() -> None:
+    for kind in (PairwiseVerdict, PairwiseScores, Pointwise):
+        shown = Presentation(task=TASK, order=(0, 1)[: kind().arity])
+        asked = kind(thinking="none").render(shown)[-1].content
+        assert "think>" not in asked and "plan>" not in asked and "After that, " not in asked
+        assert "answer at once" in asked

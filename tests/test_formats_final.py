@@ -126,7 +126,7 @@ def objects(text: str, lenient: bool) -> Scores | None:
 def readings(lenient: bool) -> list[tuple[JudgmentFormat, Check]]:
     """Every format, and the checker of what it reads."""
     made: list[tuple[JudgmentFormat, Check]] = []
-    for thinking, names in (("think", ("think",)), ("plan", PLAN)):
+    for thinking, names in (("think", ("think",)), ("plan", PLAN), ("none", ())):
         options: Any = {"thinking": thinking, "lenient": lenient}
         pair = ("score_A", "score_B")
         made += [

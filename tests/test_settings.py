@@ -80,7 +80,10 @@ def test_it_is_as_if_the_file_said_so(run_file: Path) -> None:
     [
         ("train.learning_rat=1", "train: unknown key 'learning_rat'; did you mean 'learning_rate'"),
         ("trian.lora.rank=1", "unknown key 'trian'; did you mean 'train'"),
-        ("judge.format.thinking=plann", "judge.format.thinking: Input should be 'think' or 'plan'"),
+        (
+            "judge.format.thinking=plann",
+            "judge.format.thinking: Input should be 'think', 'plan' or 'none'",
+        ),
         ("judge.format=pairwize-verdict", "did you mean 'pairwise-verdict'"),
         ("serve.port=eighty", "serve.port: Input should be a valid integer"),
         ("train.rewards.2.weight=1", "there is a list of 2; say which, from 0"),

@@ -65,6 +65,18 @@ class TestPlannedPointwise(FormatContract):
     component = Pointwise(thinking="plan", low=1, high=5)
 
 
+class TestVerdictAtOnce(FormatContract):
+    component = PairwiseVerdict(thinking="none")
+
+
+class TestScoresAtOnce(FormatContract):
+    component = PairwiseScores(thinking="none")
+
+
+class TestPointwiseAtOnce(FormatContract):
+    component = Pointwise(thinking="none")
+
+
 class TestScripted(EngineContract):
     component = Scripted(script=lambda asked, sampling: f"{asked[0].content} " * 20)
 

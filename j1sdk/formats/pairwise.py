@@ -6,7 +6,7 @@ from abc import abstractmethod
 from typing import ClassVar, Literal
 
 from j1sdk.formats.sections import conversation
-from j1sdk.formats.thinking import MARKERS, PLAN, ThinkingFormat, case
+from j1sdk.formats.thinking import MARKERS, ThinkingFormat, case
 from j1sdk.types import Conversation, Presentation, Scores
 
 TASK = (
@@ -39,8 +39,8 @@ class Pairwise(ThinkingFormat):
         """What answer to give after thinking."""
 
     def render(self, shown: Presentation) -> Conversation:
-        parts = [TASK, THINK if self.thinking == "think" else PLAN, FAIRNESS, self.instructions()]
-        return conversation("\n\n".join([*parts, *pair(shown)]))
+        think, answer = self.asked(THINK, self.instructions())
+        return conversation("\n\n".join([TASK, think, FAIRNESS, answer, *pair(shown)]))
 
 
 def pair(shown: Presentation) -> list[str]:

@@ -6,7 +6,7 @@ from typing import ClassVar, Literal
 
 from j1sdk.formats.ranges import ScoreRange
 from j1sdk.formats.sections import Tag, conversation, read_parts, tag
-from j1sdk.formats.thinking import MARKERS, PLAN, ThinkingFormat, case
+from j1sdk.formats.thinking import MARKERS, ThinkingFormat, case
 from j1sdk.types import Conversation, Presentation, Scores
 
 RESPONSE, END_RESPONSE = "[Response]", "[End of response]"
@@ -34,8 +34,7 @@ class Pointwise(ScoreRange, ThinkingFormat):
         return (*self.thinking_sections, tag("score"))
 
     def render(self, shown: Presentation) -> Conversation:
-        parts = [TASK, THINK if self.thinking == "think" else PLAN, self.instructions()]
-        parts += case(shown)
+        parts = [TASK, *self.asked(THINK, self.instructions()), *case(shown)]
         parts.append(f"{RESPONSE}\n{shown.responses[0]}\n{END_RESPONSE}")
         return conversation("\n\n".join(parts))
 

@@ -2,10 +2,11 @@
 
 from __future__ import annotations
 
+import re
 from typing import Literal
 
 from j1sdk.formats import JudgmentFormat
-from j1sdk.formats.sections import Tag, after, tag, transcript
+from j1sdk.formats.sections import Tag, after, opening_of, tag, transcript, unmasked
 from j1sdk.types import Presentation
 
 REQUEST, END_REQUEST = "[Request]", "[End of request]"
@@ -23,6 +24,8 @@ PLAN = (
     " out between <execution> and </execution>, step by step."
 )
 
+AT_ONCE = "Do not write any thinking down: answer at once."
+
 
 def case(shown: Presentation) -> list[str]:
     """What the responses are to be judged by: the request, and a reference answer if there is."""
@@ -35,8 +38,9 @@ def case(shown: Presentation) -> list[str]:
 class ThinkingFormat(JudgmentFormat):
     """A format whose answer follows a thinking block."""
 
-    thinking: Literal["think", "plan"] = "think"
-    """`plan` asks for an evaluation plan and then its execution, as EvalPlanner does."""
+    thinking: Literal["think", "plan", "none"] = "think"
+    """`plan` asks for an evaluation plan and then its execution, as EvalPlanner does; `none` for
+    the answer alone, which is quick, and what a server needs that switches thinking off."""
     lenient: bool = False
     """Count answers inside the thinking, and the last of several that differ."""
 
@@ -46,13 +50,27 @@ class ThinkingFormat(JudgmentFormat):
 
     @property
     def _thinking_names(self) -> tuple[str, ...]:
-        return ("think",) if self.thinking == "think" else ("plan", "execution")
+        return {"think": ("think",), "plan": ("plan", "execution"), "none": ()}[self.thinking]
+
+    def asked(self, think: str, instructions: str) -> tuple[str, str]:
+        """How to think, of which `think` is the format's own way, and what answer to give then."""
+        if self.thinking == "none":
+            return AT_ONCE, re.sub("After that, (.)", lambda then: then[1].upper(), instructions)
+        return think if self.thinking == "think" else PLAN, instructions
 
     def answer(self, text: str) -> str:
-        """The part of the judge's text in which an answer counts; raises Unparseable."""
-        return text if self.lenient else after(text, *self._thinking_names)
+        """The part of the judge's text in which an answer counts; raises Unparseable.
+
+        A judge that thinks though it was not asked to, or whose template has it think, has to end.
+        """
+        names = self._thinking_names
+        if not names and opening_of("think").search(unmasked(text)):
+            names = ("think",)
+        return text if self.lenient or not names else after(text, *names)
 
     def thought(self, thought: str) -> str:
-        """A thinking block that holds `thought`, for `write`."""
+        """A thinking block that holds `thought`, for `write`; none where no thinking is asked."""
+        if self.thinking == "none":
+            return ""
         *empty, (opening, closing) = self.thinking_sections
         return "".join(f"{a}\n{b}\n" for a, b in empty) + f"{opening}\n{thought}\n{closing}\n"

@@ -47,7 +47,13 @@ def opened(text: str, *names: str) -> int:
 
 
 def answer_region(text: str, thoughts: tuple[str, ...]) -> str | None:
-    """What follows the thinking; None where it did not end, or was opened again."""
+    """What follows the thinking; None where it did not end, or was opened again.
+
+    All of it where no thinking was asked for, and none was begun.
+    """
+    if not thoughts and not opened(text, "think", "thinking"):
+        return text
+    thoughts = thoughts or ("think",)
     closing = f"</{thoughts[-1]}>"
     if closing not in text:
         return None

@@ -49,6 +49,8 @@ class BudgetForcing(JudgmentFormat):
     def _check_turns(cls, format: ThinkingFormat) -> ThinkingFormat:
         if not format.single_turn:
             raise ValueError(f"{format.name} has a conversation of its own: wrap another format")
+        if not format.thinking_sections:
+            raise ValueError(f'{format.name} is not to think: set thinking = "think"')
         return format
 
     def deliberate(self, shown: Presentation) -> Generator[Turn, Completion, Reading]:
