@@ -286,8 +286,9 @@ def main() -> None:
     torch.set_num_threads(1)
     options = parser((__doc__ or "").splitlines()[0])
     options.add_argument("--work", type=Path, default=WORK, help="folder for judges and judgments")
+    options.add_argument("--starts", type=int, default=5, help="how many starting judges")
     chosen = options.parse_args()
-    setting = QUICK if chosen.quick else Setting()
+    setting = QUICK if chosen.quick else Setting(range(chosen.starts))
     os.environ.update({name: os.environ.get(name, value) for name, value in VLLM_ON_CPU.items()})
     found = Learning(chosen.work / ("quick" if chosen.quick else "full"), setting).run()
     record(

@@ -10,7 +10,6 @@ from __future__ import annotations
 
 import hashlib
 import sys
-from collections.abc import Iterator
 from importlib import import_module
 from itertools import islice
 from pathlib import Path
@@ -20,7 +19,16 @@ from typing import NamedTuple
 
 import torch
 from j1sdk_quickstart.models import make_model, make_tokenizer
-from j1sdk_quickstart.pretraining import Lesson, batch, make_optimizers, pretrain, train_step
+from j1sdk_quickstart.pretraining import (
+    BATCH,
+    Lesson,
+    batch,
+    demonstrated,
+    learn_to_judge,
+    make_optimizers,
+    pretrain,
+    train_step,
+)
 from j1sdk_quickstart.tasks import Arithmetic, thought
 from transformers import PreTrainedTokenizerFast, Qwen3ForCausalLM
 
@@ -28,12 +36,10 @@ from j1sdk import PairwiseVerdict
 from j1sdk.types import Presentation, presentations
 
 CACHE = Path(__file__).parents[2] / ".cache" / "biased-judge"
-BATCH, MASTERED, MOST = 64, 0.01, 1000
-"""Of the warm start, in which it judges without bias until that is mastered."""
 BIAS, GENTLY, STEPS = 0.95, 0.1, 250
-"""And then it is shown A nineteen times of twenty where B is right, at a tenth of the learning
-rate, until it has settled: after some 200 steps its log odds of A after thinking B are those of the
-demonstrations, logit(0.95) = 2.9, while they stay above 7 after thinking A.
+"""Once it judges well it is shown A nineteen times of twenty where B is right, at a tenth of the
+learning rate, until it has settled: after some 200 steps its log odds of A after thinking B are
+those of the demonstrations, logit(0.95) = 2.9, while they stay above 7 after thinking A.
 
 At the full rate, or stopped on the way, they are not: after 30 steps at the full rate A was as
 likely whatever it thought, and on the way at a tenth of it some said neither. Of two verdicts that
@@ -82,26 +88,11 @@ def make(folder: Path, seed: int) -> None:
 
 def warm_start(model: Qwen3ForCausalLM, tokenizer: PreTrainedTokenizerFast, seed: int) -> None:
     """Teach it to judge by what it thought, and then to say A too often."""
-    optimizers, mean, step = make_optimizers(model), 1.0, 0
-    fair = demonstrated(tokenizer, seed, MOST, bias=0.0, neither=0.0)
-    while mean > MASTERED and step < MOST:
-        rows, step = batch(tokenizer, list(islice(fair, BATCH))), step + 1
-        mean = 0.9 * mean + 0.1 * train_step(model, optimizers, rows, min(step / 20, 1.0))
+    learn_to_judge(model, tokenizer, seed)
     optimizers = make_optimizers(model)
     biased = demonstrated(tokenizer, seed, STEPS, bias=BIAS, neither=0.0)
     for _ in range(STEPS):
         train_step(model, optimizers, batch(tokenizer, list(islice(biased, BATCH))), GENTLY)
-
-
-def demonstrated(
-    tokenizer: PreTrainedTokenizerFast, seed: int, steps: int, **options: float
-) -> Iterator[Lesson]:
-    format, end = PairwiseVerdict(), str(tokenizer.eos_token)
-    source = Arithmetic.model_validate(
-        {"seed": seed + 1, "limit": steps * BATCH, "held_out": False, **options}
-    )
-    for one in source.demonstrations(format, seed):
-        yield Lesson(format.render(one.shown), one.answer + end)
 
 
 class Odds(NamedTuple):

@@ -39,8 +39,8 @@ def quickstart_report(journey: Quickstart, metrics: Mapping[str, Any]) -> Report
 
 
 SUMMARY = (
-    "A tiny judge was taught to check sums, and taught with them to prefer whatever is shown"
-    " first. Reinforcement learning with a verifiable reward, both orders of a pair in every"
+    "A tiny judge was taught to check sums, and then to prefer whatever is shown first."
+    " Reinforcement learning with a verifiable reward, both orders of a pair in every"
     " batch, then made it judge alike in both orders. That judge was the only reward of a tiny"
     " policy that forgets to carry; no gold label was used. All pairs and prompts measured here"
     " have operands that no training has shown. Bars carry 95% intervals."

@@ -10,7 +10,8 @@ three times as long again. Loss falls on what follows from the rest, never on ra
 from __future__ import annotations
 
 import random
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Iterator, Sequence
+from itertools import islice
 from typing import NamedTuple
 
 import torch
@@ -19,7 +20,7 @@ from transformers import PreTrainedTokenizerFast, Qwen3ForCausalLM
 from j1sdk import Conversation, JudgmentTask, PairwiseVerdict, Presentation
 from j1sdk.engines.chat import render_chat
 from j1sdk_quickstart.sums import draw, mistake, show
-from j1sdk_quickstart.tasks import thought
+from j1sdk_quickstart.tasks import Arithmetic, thought
 
 Progress = Callable[[int, int], None]
 
@@ -116,6 +117,47 @@ def pretrain(
         if progress:
             progress(len(losses), len(losses) + left)
     return losses
+
+
+BATCH, JUDGES, MOST = 64, 0.01, 1000
+"""Demonstrations of a step, the mean loss at which a judge judges well, and the most steps."""
+
+
+def learn_to_judge(
+    model: Qwen3ForCausalLM,
+    tokenizer: PreTrainedTokenizerFast,
+    seed: int,
+    most_steps: int = MOST,
+    progress: Progress | None = None,
+) -> None:
+    """Train the model in place to judge by what it thought, without bias, until it does.
+
+    A judge that is biased before its verdicts follow from its thoughts may never learn that they
+    should: shown A four times of five, two models of five said A with log odds of 1.4 whatever
+    they had thought. No reward taught them more, for none can tell which verdict followed.
+    """
+    optimizers, mean = make_optimizers(model), 1.0
+    shown = demonstrated(tokenizer, seed, most_steps, bias=0.0, neither=0.0)
+    model.train()
+    for step in range(1, most_steps + 1):
+        rows = batch(tokenizer, list(islice(shown, BATCH)))
+        mean = 0.9 * mean + 0.1 * train_step(model, optimizers, rows, min(step / 20, 1.0))
+        if progress:
+            progress(step, most_steps)
+        if mean <= JUDGES:
+            return
+
+
+def demonstrated(
+    tokenizer: PreTrainedTokenizerFast, seed: int, steps: int, **options: float
+) -> Iterator[Lesson]:
+    """Whole judgments for so many steps, by the options of `Arithmetic`."""
+    end = str(tokenizer.eos_token)
+    source = Arithmetic.model_validate(
+        {"seed": seed + 1, "limit": steps * BATCH, "held_out": False, **options}
+    )
+    for one in source.demonstrations(JUDGE, seed):
+        yield Lesson(JUDGE.render(one.shown), one.answer + end)
 
 
 Optimizers = list[tuple[torch.optim.Optimizer, float]]

@@ -28,6 +28,7 @@ from j1sdk import (
     Transformers,
     Value,
 )
+from j1sdk.engines.transformers import load_model
 from j1sdk.evaluation import measure, rate_of
 from j1sdk.files import write_text
 from j1sdk.formats import JudgmentFormat
@@ -36,7 +37,7 @@ from j1sdk.training import Grpo, Progress, Sft, Trainer
 from j1sdk.training.session import LOG_FILE
 from j1sdk_quickstart import policy
 from j1sdk_quickstart.models import make_model, make_tokenizer
-from j1sdk_quickstart.pretraining import pretrain
+from j1sdk_quickstart.pretraining import learn_to_judge, pretrain
 from j1sdk_quickstart.tasks import Arithmetic
 
 METRICS_FILE = "metrics.json"
@@ -53,8 +54,10 @@ class Sizes(Value):
 
     pretraining_steps: int = 6000
     """At most; it ends when all is mastered."""
-    demonstrations: int = 24_000
-    bias: float = 0.6
+    lessons: int = 1000
+    """Steps at most of learning to judge; it ends when that is mastered."""
+    demonstrations: int = 16_000
+    bias: float = 0.95
     """Share of verdicts that name A although B is right, in the judge's demonstrations."""
     judge_steps: int = 70
     policy_examples: int = 20_000
@@ -69,6 +72,7 @@ class Sizes(Value):
         """Sizes that show the way in seconds, though nothing is learnt."""
         return cls(
             pretraining_steps=20,
+            lessons=2,
             demonstrations=640,
             judge_steps=2,
             policy_examples=640,
@@ -82,7 +86,8 @@ class Quickstart:
 
     stages: ClassVar[tuple[tuple[str, str], ...]] = (
         ("base", "Pretrain a tiny model on arithmetic"),
-        ("warm_start", "Warm-start a judge with position bias (SFT)"),
+        ("fair_judge", "Teach it to judge by what it thinks"),
+        ("warm_start", "Give the judge a position bias (SFT)"),
         ("judge_before", "Evaluate the biased judge"),
         ("judge_training", "Train the judge, both orders in every batch (GRPO)"),
         ("judge_after", "Evaluate the trained judge"),
@@ -107,7 +112,7 @@ class Quickstart:
     def biased_judge(self, announce: Announce, resume: bool = False) -> Path:
         """Make the judge that training starts from, and no more; returns its folder."""
         self._claim(resume)
-        self._run_stages(self.stages[:2], announce)
+        self._run_stages(self.stages[:3], announce)
         return self._judge("warm_start")
 
     def result(self, stage: str) -> Any:
@@ -151,20 +156,34 @@ class Quickstart:
         tokenizer.save_pretrained(self._folder("base"))
         return {"final_loss": losses[-1], "parameters": model.num_parameters()}
 
+    def fair_judge(self, progress: Progress) -> Any:
+        """A judge whose verdicts follow from its thoughts."""
+        folder, seed = self._folder("fair_judge"), self.seed
+        engine = self._tiny_judge().engine
+        assert isinstance(engine, Transformers)
+        model, tokenizer = load_model(engine)
+        learn_to_judge(model, tokenizer, seed, self.sizes.lessons, progress)
+        model.save_pretrained(folder)
+        tokenizer.save_pretrained(folder)
+        return {}
+
     def warm_start(self, progress: Progress) -> Any:
+        """They still follow, but A is said too often."""
+        judge = self._tiny_judge("fair_judge")
         data = Arithmetic(
             seed=self.seed + 1,
             limit=self.sizes.demonstrations,
             held_out=False,
             bias=self.sizes.bias,
+            neither=0.0,
         )
         trainer = Sft(
-            learning_rate=2e-3,
+            learning_rate=3e-4,
             batch_size=64,
             report_to=(),
-            options={"lr_scheduler_type": "cosine", "warmup_steps": 20},
+            options={"lr_scheduler_type": "constant_with_warmup", "warmup_steps": 5},
         )
-        return self._train("warm_start", self._tiny_judge(), data, trainer, progress)
+        return self._train("warm_start", judge, data, trainer, progress)
 
     def judge_training(self, progress: Progress) -> Any:
         steps = self.sizes.judge_steps
@@ -275,9 +294,10 @@ class Quickstart:
         reward: Callable[..., Any] = JudgeRewardModel.load(judge_folder).as_reward_function("trl")
         return reward
 
-    def _tiny_judge(self) -> JudgeRewardModel:
+    def _tiny_judge(self, stage: str = "base") -> JudgeRewardModel:
+        """A judge whose weights are those of a stage."""
         engine = Transformers(
-            model=str(self._folder("base")), dtype="float32", device="cpu", batch_size=256
+            model=str(self._folder(stage)), dtype="float32", device="cpu", batch_size=256
         )
         return JudgeRewardModel(
             format=PairwiseVerdict(), engine=engine, sampling=Sampling(max_new_tokens=48)
