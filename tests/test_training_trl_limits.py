@@ -31,6 +31,14 @@ def base(tmp_path_factory: pytest.TempPathFactory) -> Path:
     return untrained(tmp_path_factory.mktemp("base"))
 
 
+@pytest.fixture(scope="module")
+def judge(base: Path, pairs: Path, tmp_path_factory: pytest.TempPathFactory) -> Path:
+    """A judge that answers in the format, and knows nothing."""
+    out = tmp_path_factory.mktemp("sft")
+    train(described(base, pairs, SFT | {"steps": 40}), out)
+    return out / "judge"
+
+
 @pytest.mark.parametrize(
     ("settings", "judging", "match"),
     [
