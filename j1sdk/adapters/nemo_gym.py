@@ -109,6 +109,26 @@ def group_of(body: Mapping[str, Any]) -> str:
     return next((f"{name}:{value}" for name, value in known.items() if value is not None), "")
 
 
+class Verifier:
+    """What the server does, apart from NeMo Gym."""
+
+    def __init__(self, connection: str, rollouts: int) -> None:
+        """Raises ConfigError."""
+        opened = open_connection(NeMoGym, connection)
+        assert isinstance(opened.adapter, NeMoGym)
+        self._adapter = adapter = opened.adapter
+        with_mean = adapter.unscored == "group"
+        self._scores = OneByOne(opened.scorer, rollouts, adapter.group_wait, with_mean)
+
+    async def rewarded(self, body: Mapping[str, Any]) -> dict[str, Any]:
+        """The body of a request with its reward, and what is logged; raises UnscoredError."""
+        adapter = self._adapter
+        item = item_of_body(body, adapter.show_thinking, adapter.reference_field)
+        outcome = await self._scores.outcome(item)
+        (reward,) = numbers([outcome], adapter.unscored)
+        return {**body, "reward": reward, **logged(outcome)}
+
+
 def __getattr__(name: str) -> Any:
     """The server's class, made when NeMo Gym's script asks for it: it derives from its own."""
     if name == SERVER:
@@ -146,24 +166,14 @@ def _server_class() -> type:
         """Scores rollouts by a judge."""
 
         config: Config
-        _scores: Any = PrivateAttr(None)
+        _verifier: Verifier = PrivateAttr()
+
+        def model_post_init(self, context: Any) -> None:
+            super().model_post_init(context)
+            self._verifier = Verifier(self.config.connection, self.config.num_rollouts_per_prompt)
 
         async def verify(self, body: Request) -> Answer:
-            adapter, scores = self._opened()
-            fields = body.model_dump()
-            item = item_of_body(fields, adapter.show_thinking, adapter.reference_field)
-            outcome = await scores.outcome(item)
-            (reward,) = numbers([outcome], adapter.unscored)
-            return Answer(**fields, reward=reward, **logged(outcome))
-
-        def _opened(self) -> tuple[NeMoGym, OneByOne]:
-            connection = open_connection(NeMoGym, self.config.connection)
-            assert isinstance(connection.adapter, NeMoGym)
-            adapter, size = connection.adapter, self.config.num_rollouts_per_prompt
-            if self._scores is None:
-                mean = adapter.unscored == "group"
-                self._scores = OneByOne(connection.scorer, size, adapter.group_wait, mean)
-            return adapter, self._scores
+            return Answer(**await self._verifier.rewarded(body.model_dump()))
 
     # NeMo Gym's web server reads the types of `verify`, which are names of this function only
     J1ResourcesServer.verify.__annotations__ = {"body": Request, "return": Answer}

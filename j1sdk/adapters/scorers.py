@@ -17,6 +17,7 @@ from pydantic import Field, TypeAdapter, ValidationError, field_validator
 from j1sdk.adapters.scores import Item, Outcome, score_together
 from j1sdk.background import on_background
 from j1sdk.component import Value
+from j1sdk.engines.chat import messages
 from j1sdk.engines.opened import Opened
 from j1sdk.errors import ConfigError, EngineError
 from j1sdk.judge import JudgeRewardModel
@@ -139,8 +140,8 @@ class ServedJudge(Scorer):
 
 def written(item: Item) -> dict[str, Any]:
     """An item as `/v1/score` reads it."""
-    prompt = [{"role": turn.role, "content": turn.content} for turn in item.prompt]
-    return {"prompt": prompt, "response": item.response, "reference": item.reference}
+    fields = {"response": item.response, "reference": item.reference}
+    return {"prompt": messages(item.prompt), **fields}
 
 
 def read_outcomes(answer: Any) -> list[Outcome]:

@@ -57,7 +57,7 @@ def read_entry(folder: Path, known: Finder) -> Entry:
             leads.extend(lead for view in evaluated.benchmark.pairs(result) for lead in ahead(view))
             yield result
 
-    units = list(evaluated.benchmark.units(noted()))
+    units = evaluated.benchmark.units(noted())
     transcripts = Transcribed(folder / JUDGMENTS_FILE)
     name = folder.name or str(folder)
     return Entry(name, folder, evaluated, units, right, leads, transcripts)

@@ -17,7 +17,14 @@ from j1sdk.evaluation.metrics import measure
 from j1sdk.formats import JudgmentFormat
 from j1sdk.judge import result_of
 from j1sdk.rewards import RewardStrategy
-from j1sdk.types import Completion, JudgeResult, Judgment, JudgmentStatus, Presentation
+from j1sdk.types import (
+    Completion,
+    JudgeResult,
+    Judgment,
+    JudgmentStatus,
+    JudgmentTask,
+    Presentation,
+)
 
 
 class Rollout(NamedTuple):
@@ -86,6 +93,22 @@ class Grader:
         for status in JudgmentStatus:
             logged[f"judge/status/{status}"] = fmean(one.status is status for one in judgments)
         return {name: value for name, value in logged.items() if value is not None}
+
+
+def weighted_terms(
+    rewards: Sequence[RewardStrategy],
+    task: JudgmentTask,
+    judgments: Sequence[Judgment],
+    format: JudgmentFormat,
+) -> list[tuple[float, dict[str, float]]]:
+    """Per judgment of a task, the weighted sum of its rewards, and each by name, unweighted."""
+    by_reward = [reward.grade(task, judgments, format) for reward in rewards]
+    made = []
+    for values in zip(*by_reward, strict=True):
+        earned = [(one, float(value)) for one, value in zip(rewards, values, strict=True)]
+        total = sum(one.weight * value for one, value in earned)
+        made.append((total, {one.name: value for one, value in earned}))
+    return made
 
 
 def by_rollout(

@@ -18,19 +18,17 @@ from typing import Any
 
 import pytest
 from click.testing import CliRunner
+from connected import ConnectedContract
 from pages import section
 from reward_client import pointwise
 
 from j1sdk import PairwiseScores, Pointwise
-from j1sdk.adapters import Adapter, Scorer
+from j1sdk.adapters import Adapter
 from j1sdk.adapters.areal import AReaL
-from j1sdk.adapters.connection import Connection
-from j1sdk.adapters.scorers import OwnJudge
 from j1sdk.cli import j1
 from j1sdk.errors import UnscoredError
-from j1sdk.runfile import dump
 from j1sdk.server import Serve, served
-from j1sdk.testing import AdapterContract, Row, judge_by_rule, worth
+from j1sdk.testing import Row, judge_by_rule, worth
 
 
 @asynccontextmanager
@@ -132,13 +130,13 @@ def rewards(function: Callable[..., float], rows: Sequence[Row]) -> list[float |
     return [None if isinstance(reward, UnscoredError) else reward for reward in made]
 
 
-class TestAReaL(AdapterContract):
+class TestAReaL(ConnectedContract):
     component = AReaL()
     grouped = False
 
     @pytest.fixture(autouse=True)
-    def _own(self, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
-        self.folder, self.patch = tmp_path, monkeypatch
+    def _own(self, monkeypatch: pytest.MonkeyPatch) -> None:
+        self.patch = monkeypatch
 
     def test_a_used_adapter_works_in_a_forked_process(self) -> None:
         """AReaL's processes are forked from one that has asked the judge already."""
@@ -147,16 +145,7 @@ class TestAReaL(AdapterContract):
             assert function(RENDERED.format("?"), "It is worth 7.", [1], [2]) == 0.7
             assert rewards(function, worth(7, 2)) == [0.7, 0.2]
 
-    def call(self, adapter: Adapter, scorer: Scorer, rows: Sequence[Row]) -> list[float | None]:
-        if isinstance(scorer, OwnJudge):  # whose script no file can hold
-            with served(scorer.judge, Serve(port=0)) as server:
-                return self.called(adapter.replace(url=server.url), rows)
-        return self.called(adapter, rows)
-
-    def called(self, adapter: Adapter, rows: Sequence[Row]) -> list[float | None]:
-        described = dump(Connection(adapter=adapter))
-        file = self.folder / f"{abs(hash(described))}.toml"
-        file.write_text(described)
+    def connected(self, adapter: Adapter, file: Path, rows: Sequence[Row]) -> list[float | None]:
         self.patch.setenv("J1_CONNECTION", str(file))
         AsyncRewardWrapper._atexit_shutdown_all()  # processes that know the file before
         made = rewards(imported("j1sdk.adapters.areal.reward_fn"), rows)
@@ -198,10 +187,7 @@ class Generation:
 class TestWorkflow(TestAReaL):
     """The same by the workflow: its own episode, one for each rollout, all under way at once."""
 
-    def called(self, adapter: Adapter, rows: Sequence[Row]) -> list[float | None]:
-        described = dump(Connection(adapter=adapter))
-        file = self.folder / f"{abs(hash(described))}.toml"
-        file.write_text(described)
+    def connected(self, adapter: Adapter, file: Path, rows: Sequence[Row]) -> list[float | None]:
         self.patch.setenv("J1_CONNECTION", str(file))
         workflow: Any = imported("j1sdk.adapters.areal.J1Workflow")
         made = workflow(Generation(), Letters(), get_input_ids_fn=lambda *_: [63])
@@ -225,7 +211,8 @@ class TestWorkflow(TestAReaL):
             return Pointwise().write((9.0,))
 
         with served(pointwise(slow), Serve(port=0, warm_up=False)) as server:
-            assert self.called(AReaL(url=server.url), worth(9)) == [0.9]
+            adapter = AReaL(url=server.url)
+            assert self.call(adapter, adapter.scorer(None), worth(9)) == [0.9]
 
 
 def test_a_pairwise_judge_compares_with_a_column(

@@ -15,20 +15,18 @@ import pytest
 import yaml
 from absent import without
 from click.testing import CliRunner
+from connected import ConnectedContract
 from fastapi.testclient import TestClient
 from pages import blocks, section
 from reward_client import ask
 
 from j1sdk import PairwiseScores, Pointwise
-from j1sdk.adapters import Adapter, Scorer
-from j1sdk.adapters.connection import Connection
+from j1sdk.adapters import Adapter
 from j1sdk.adapters.nemo_gym import NeMoGym
-from j1sdk.adapters.scorers import OwnJudge
 from j1sdk.cli import j1
 from j1sdk.errors import J1Error
-from j1sdk.runfile import dump
 from j1sdk.server import Serve, served
-from j1sdk.testing import AdapterContract, Row, judge_by_rule, worth
+from j1sdk.testing import Row, judge_by_rule, worth
 
 without("wandb", "yappi", "gprof2dot", "pydot", "ray")
 
@@ -76,23 +74,10 @@ def rewards(answers: Sequence[Any]) -> list[float | None]:
     return [BaseVerifyResponse.model_validate(answer.json()).reward for answer in answers]
 
 
-class TestNeMoGym(AdapterContract):
+class TestNeMoGym(ConnectedContract):
     component = NeMoGym()
 
-    @pytest.fixture(autouse=True)
-    def _own(self, tmp_path: Path) -> None:
-        self.folder = tmp_path
-
-    def call(self, adapter: Adapter, scorer: Scorer, rows: Sequence[Row]) -> list[float | None]:
-        if isinstance(scorer, OwnJudge):  # whose script no file can hold
-            with served(scorer.judge, Serve(port=0)) as server:
-                return self.called(adapter.replace(url=server.url), rows)
-        return self.called(adapter, rows)
-
-    def called(self, adapter: Adapter, rows: Sequence[Row]) -> list[float | None]:
-        described = dump(Connection(adapter=adapter))
-        file = self.folder / f"{abs(hash(described))}.toml"
-        file.write_text(described)
+    def connected(self, adapter: Adapter, file: Path, rows: Sequence[Row]) -> list[float | None]:
         names = list(dict.fromkeys(row.group for row in rows))
         n = len(rows) // len(names)
         bodies = [body(row, _ng_task_index=names.index(row.group)) for row in rows]

@@ -10,20 +10,18 @@ from typing import Any
 import pytest
 import skyrl_gym
 from click.testing import CliRunner
+from connected import ConnectedContract
 from pages import blocks, executed, section
 from skyrl_gym.envs import registration
 from skyrl_gym.metrics import default_aggregate_metrics
 
 from j1sdk import PairwiseScores, Pointwise
-from j1sdk.adapters import Adapter, Scorer
-from j1sdk.adapters.connection import Connection
-from j1sdk.adapters.scorers import OwnJudge
+from j1sdk.adapters import Adapter
 from j1sdk.adapters.skyrl import SkyRL
 from j1sdk.cli import j1
 from j1sdk.errors import UnscoredError
-from j1sdk.runfile import dump
 from j1sdk.server import Serve, served
-from j1sdk.testing import AdapterContract, Row, judge_by_rule, worth
+from j1sdk.testing import Row, judge_by_rule, worth
 
 
 @pytest.fixture(autouse=True)
@@ -56,24 +54,11 @@ def rollouts(rows: Sequence[Row]) -> list[tuple[float, dict[str, float]]]:
         return list(pool.map(rollout, rows))
 
 
-class TestSkyRl(AdapterContract):
+class TestSkyRl(ConnectedContract):
     component = SkyRL()
     grouped = False
 
-    @pytest.fixture(autouse=True)
-    def _own(self, tmp_path: Path) -> None:
-        self.folder = tmp_path
-
-    def call(self, adapter: Adapter, scorer: Scorer, rows: Sequence[Row]) -> list[float | None]:
-        if isinstance(scorer, OwnJudge):  # whose script no file can hold
-            with served(scorer.judge, Serve(port=0)) as server:
-                return self.called(adapter.replace(url=server.url), rows)
-        return self.called(adapter, rows)
-
-    def called(self, adapter: Adapter, rows: Sequence[Row]) -> list[float | None]:
-        described = dump(Connection(adapter=adapter))
-        file = self.folder / f"{abs(hash(described))}.toml"
-        file.write_text(described)
+    def connected(self, adapter: Adapter, file: Path, rows: Sequence[Row]) -> list[float | None]:
         registration.registry.pop("j1", None)  # of the call before
         executed(adapter.instructions(file).paste)
         return [reward for reward, _ in rollouts(rows)]

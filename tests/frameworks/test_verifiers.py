@@ -11,20 +11,18 @@ from typing import Any
 import pytest
 from absent import without
 from click.testing import CliRunner
+from connected import ConnectedContract
 from exported import ALONE, ROLLOUTS, TOGETHER, by_trl, ids_of, recorded, run_file
 from j1sdk_verifiers.adapter import Verifiers
 from pages import blocks, section
 from transformers import AutoTokenizer
 
 from j1sdk import ConfigError, PairwiseScores, Pointwise
-from j1sdk.adapters import Adapter, Scorer
-from j1sdk.adapters.connection import Connection
-from j1sdk.adapters.scorers import OwnJudge
+from j1sdk.adapters import Adapter
 from j1sdk.cli import j1
 from j1sdk.run import read_run
-from j1sdk.runfile import dump
 from j1sdk.server import Serve, served
-from j1sdk.testing import AdapterContract, Row, judge_by_rule, worth
+from j1sdk.testing import Row, judge_by_rule, worth
 
 without("prime_sandboxes", "prime_tunnel", "prime_runs", "connectrpc", "opentelemetry")
 without("httpcore", "math_verify", "latex2sympy2_extended", "mcp")
@@ -88,24 +86,11 @@ def rewards(judges: Sequence[dict[str, Any]], rows: Sequence[Row]) -> list[float
     return made
 
 
-class TestVerifiers(AdapterContract):
+class TestVerifiers(ConnectedContract):
     component = Verifiers()
     grouped = False
 
-    @pytest.fixture(autouse=True)
-    def _own(self, tmp_path: Path) -> None:
-        self.folder = tmp_path
-
-    def call(self, adapter: Adapter, scorer: Scorer, rows: Sequence[Row]) -> list[float | None]:
-        if isinstance(scorer, OwnJudge):  # whose script no file can hold
-            with served(scorer.judge, Serve(port=0)) as server:
-                return self.called(adapter.replace(url=server.url), rows)
-        return self.called(adapter, rows)
-
-    def called(self, adapter: Adapter, rows: Sequence[Row]) -> list[float | None]:
-        described = dump(Connection(adapter=adapter))
-        file = self.folder / f"{abs(hash(described))}.toml"
-        file.write_text(described)
+    def connected(self, adapter: Adapter, file: Path, rows: Sequence[Row]) -> list[float | None]:
         return rewards(tomllib.loads(adapter.instructions(file).paste)["judges"], rows)
 
 

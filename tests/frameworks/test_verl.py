@@ -16,6 +16,7 @@ import pytest
 import ray
 import torch
 from click.testing import CliRunner
+from connected import ConnectedContract
 from exported import ALONE, ROLLOUTS, TOGETHER, by_trl, ids_of, recorded, run_file
 from hydra import compose, initialize_config_module
 from pages import blocks, section
@@ -27,16 +28,13 @@ from verl.trainer.ppo.reward import load_reward_manager
 from verl.utils.dataset.rl_dataset import RLHFDataset
 
 from j1sdk import ConfigError, PairwiseScores, Pointwise
-from j1sdk.adapters import Adapter, Scorer
-from j1sdk.adapters.connection import Connection
-from j1sdk.adapters.scorers import OwnJudge
+from j1sdk.adapters import Adapter
 from j1sdk.adapters.verl import Verl
 from j1sdk.cli import j1
 from j1sdk.errors import EngineError, UnscoredError
 from j1sdk.run import read_run
-from j1sdk.runfile import dump
 from j1sdk.server import Serve, served
-from j1sdk.testing import AdapterContract, Row, judge_by_rule, worth
+from j1sdk.testing import Row, judge_by_rule, worth
 
 Rewards = list[float | None]
 
@@ -119,23 +117,14 @@ def scores(made: Sequence[Any]) -> Rewards:
     return [None if isinstance(one, Exception) else one["reward_score"] for one in made]
 
 
-class TestVerl(AdapterContract):
+class TestVerl(ConnectedContract):
     component = Verl()
 
     @pytest.fixture(autouse=True)
-    def _own(self, tmp_path: Path, tiny_model: Path) -> None:
-        self.folder, self.model = tmp_path, tiny_model
+    def _own(self, tiny_model: Path) -> None:
+        self.model = tiny_model
 
-    def call(self, adapter: Adapter, scorer: Scorer, rows: Sequence[Row]) -> Rewards:
-        if isinstance(scorer, OwnJudge):  # whose script no file can hold
-            with served(scorer.judge, Serve(port=0)) as server:
-                return self.called(adapter.replace(url=server.url), rows)
-        return self.called(adapter, rows)
-
-    def called(self, adapter: Adapter, rows: Sequence[Row]) -> Rewards:
-        described = dump(Connection(adapter=adapter))
-        file = self.folder / f"{abs(hash(described))}.toml"
-        file.write_text(described)
+    def connected(self, adapter: Adapter, file: Path, rows: Sequence[Row]) -> Rewards:
         overrides = adapter.instructions(file).paste.split()
         n = max(sum(row.group == other.group for other in rows) for row in rows)
         return scores(rewarded(configured(overrides, self.model, n), self.model, rows))

@@ -25,6 +25,7 @@ from j1sdk.judge import JudgeRewardModel
 from j1sdk.run import Run, read_run
 from j1sdk.training.layout import Asker, context_limit, fitting_tasks, shuffled
 from j1sdk.training.multitask import checked
+from j1sdk.training.rollouts import weighted_terms
 from j1sdk.training.trl import Grpo
 from j1sdk.types import Completion, Conversation, Judgment, JudgmentTask, Presentation
 
@@ -178,16 +179,11 @@ class OneByOneGrader:
     def _graded(self, rolled: Sequence[ReadRollout]) -> list[Grade]:
         """The grades of a task's rollouts."""
         task, judgments = rolled[0].label.task, [one.judgment for one in rolled]
-        by_reward = {
-            reward.name: reward.grade(task, judgments, self.judge.format) for reward in self.rewards
-        }
-        weights = {reward.name: reward.weight for reward in self.rewards}
-        made = []
-        for place, judgment in enumerate(judgments):
-            terms = {name: float(values[place]) for name, values in by_reward.items()}
-            total = sum(weights[name] * value for name, value in terms.items())
-            made.append(Grade(total, terms, judgment))
-        return made
+        by_judgment = weighted_terms(self.rewards, task, judgments, self.judge.format)
+        return [
+            Grade(total, terms, judgment)
+            for (total, terms), judgment in zip(by_judgment, judgments, strict=True)
+        ]
 
     def _late(self, came: int) -> Grade:
         raise TrainingError(

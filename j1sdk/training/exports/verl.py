@@ -14,6 +14,7 @@ from typing import Any, ClassVar
 from pydantic import Field
 
 from j1sdk.adapters import Instructions
+from j1sdk.engines.chat import messages
 from j1sdk.errors import ConfigError
 from j1sdk.training.exports import (
     ROWS_FILE,
@@ -112,10 +113,12 @@ class Verl(Export):
 
 def line(row: PromptRow) -> str:
     """A line of verl's data set; the label is a text, as Arrow would merge fields of objects."""
-    prompt = [{"role": turn.role, "content": turn.content} for turn in row.prompt]
     truth = {"style": "rule", "ground_truth": row.label.model_dump_json()}
     source = row.label.task.subset or "judge"
-    return json.dumps({"data_source": source, "prompt": prompt, "reward_model": truth}) + "\n"
+    return (
+        json.dumps({"data_source": source, "prompt": messages(row.prompt), "reward_model": truth})
+        + "\n"
+    )
 
 
 def as_flag(value: Any) -> str:

@@ -32,7 +32,7 @@ from j1sdk.training.openrlhf.agent import (
     log_probs,
 )
 from j1sdk.training.openrlhf.siblings import MATE_SECONDS, Groups, Siblings
-from j1sdk.training.rollouts import Grader, Rollout
+from j1sdk.training.rollouts import Grader, Rollout, weighted_terms
 from j1sdk.types import Completion, Judgment, JudgmentStatus, Presentation
 
 if TYPE_CHECKING:
@@ -113,14 +113,11 @@ class PairedExecutor:
     def grade(self, group: Group, judgments: Sequence[Judgment]) -> list[dict[str, float]]:
         """Per judgment its reward, the terms of it, and what the group has in common."""
         part, common = group.part, self._statistics(group, judgments)
-        by_term = [one.grade(group.task, judgments, part.judge.format) for one in part.rewards]
-        graded = []
-        for terms in zip(*by_term, strict=True):
-            values = list(zip(part.rewards, map(float, terms), strict=True))
-            total = sum(reward.weight * value for reward, value in values)
-            logged = {part.named(reward.name, TERM): value for reward, value in values}
-            graded.append(common | logged | {"j1/reward": total})
-        return graded
+        made = []
+        for total, terms in weighted_terms(part.rewards, group.task, judgments, part.judge.format):
+            logged = {part.named(name, TERM): value for name, value in terms.items()}
+            made.append(common | logged | {"j1/reward": total})
+        return made
 
     def _statistics(self, group: Group, judgments: Sequence[Judgment]) -> dict[str, float]:
         """Accuracy, flips, ties and failures of the group; the same keys every time."""

@@ -16,7 +16,7 @@ from pathlib import Path
 from typing import Any, ClassVar, Literal, NamedTuple
 
 from j1sdk.adapters import Instructions
-from j1sdk.engines.chat import load_tokenizer
+from j1sdk.engines.chat import load_tokenizer, messages
 from j1sdk.engines.replies import ReplyForm, reply_form
 from j1sdk.errors import DataError
 from j1sdk.training.exports import (
@@ -64,8 +64,7 @@ class Verifiers(Export):
 
 def line(row: PromptRow) -> str:
     """A line of the taskset's data."""
-    prompt = [{"role": turn.role, "content": turn.content} for turn in row.prompt]
-    return json.dumps({"prompt": prompt, "label": row.label.model_dump_json()}) + "\n"
+    return json.dumps({"prompt": messages(row.prompt), "label": row.label.model_dump_json()}) + "\n"
 
 
 def read_lines(folder: str) -> Iterator[dict[str, Any]]:
