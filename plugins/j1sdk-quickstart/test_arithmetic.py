@@ -11,9 +11,11 @@ import pytest
 from j1sdk_quickstart import pretraining
 from j1sdk_quickstart.models import make_model, make_tokenizer, passages
 from j1sdk_quickstart.pretraining import Lesson, batch, pretrain
+from j1sdk_quickstart.quickstart import verdicts_by_position
 from j1sdk_quickstart.sums import HELD_OUT_SHARE, Sum, draw, mistake
 from j1sdk_quickstart.tasks import Arithmetic, spoilt, sum_of, thought
 
+from j1sdk import JudgeRewardModel, Scripted
 from j1sdk.data import Demonstration
 from j1sdk.deliberation import question
 from j1sdk.engines.chat import encode_chat, render_chat, reserved_tokens
@@ -279,3 +281,14 @@ def test_a_model_is_made_from_its_seed(tokenizer: Any) -> None:
     assert models[0].config.eos_token_id == tokenizer.eos_token_id
     assert models[0].config.head_dim == 4
     assert make_model(tokenizer, 0, hidden=16, layers=1, head_dim=32).config.head_dim == 32
+
+
+def test_a_failed_judgment_is_a_verdict_for_neither_response() -> None:
+    """Whichever response is right: it was once counted for the first one shown."""
+    format = PairwiseVerdict()
+    task = JudgmentTask.from_pair("1+1", "2", "3")
+    answers = (format.write((1.0, 0.0)), "no answer")
+    engine = Scripted(answers=(*answers, *answers[::-1], format.write((0.0, 1.0)), answers[0]))
+    results = JudgeRewardModel(format=format, engine=engine).judge([task] * 3)
+    found = verdicts_by_position(results)
+    assert found == {"first response": 3, "second response": 1, "no verdict": 2}

@@ -25,7 +25,7 @@ def quickstart_report(journey: Quickstart, metrics: Mapping[str, Any]) -> Report
         judge_bars(
             "The judge, before and after (sampled)", judge["before_sampled"], judge["after_sampled"]
         ),
-        verdicts(judge),
+        verdicts(journey),
         *training_blocks(judging)[:2],
         policy_bars(metrics["policy"]),
         policy_curves(journey),
@@ -56,9 +56,9 @@ def judge_bars(title: str, before: Metrics, after: Metrics) -> Bars:
     return Bars(title=title, y=f"share (n = {after.n} pairs)", groups=groups)
 
 
-def verdicts(judge: Mapping[str, Metrics]) -> Histogram:
+def verdicts(journey: Quickstart) -> Histogram:
     """How often the first and the second response shown won."""
-    series = {name: shares(judge[name]) for name in ("before", "after")}
+    series = {name: journey.result(f"judge_{name}")["verdicts"] for name in ("before", "after")}
     return Histogram(
         title="Which response wins, by its position",
         x="verdict",
@@ -66,20 +66,6 @@ def verdicts(judge: Mapping[str, Metrics]) -> Histogram:
         note="Each pair is shown in both orders, so a judge without position bias names the"
         " first and the second response equally often.",
     )
-
-
-def shares(measured: Metrics) -> dict[str, int]:
-    """Verdicts for the first and for the second response shown, and judgments without one."""
-    right = {order: share * measured.n for order, share in measured.accuracy_by_order.items()}
-    gold_first, gold_second = right["0,1"], right["1,0"]
-    failed = sum(measured.statuses.values()) - measured.statuses["ok"]
-    first = gold_first + (measured.n - gold_second)
-    total = sum(measured.statuses.values())
-    return {
-        "first response": round(first),
-        "second response": round(total - first - failed),
-        "no verdict": failed,
-    }
 
 
 def policy_bars(policy: Mapping[str, Mapping[str, Any]]) -> Bars:

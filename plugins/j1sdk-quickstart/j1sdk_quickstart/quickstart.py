@@ -264,6 +264,7 @@ class Quickstart:
         return {
             "greedy": measure(greedy).model_dump(),
             "sampled": measure(sampled).model_dump(),
+            "verdicts": verdicts_by_position(greedy),
             "examples": [result.model_dump(mode="json") for result in greedy[:6]],
         }
 
@@ -340,3 +341,14 @@ class Quickstart:
     def _read(self, stage: str) -> dict[str, Any]:
         record: dict[str, Any] = json.loads(self._result_file(stage).read_text(encoding="utf-8"))
         return record
+
+
+def verdicts_by_position(results: Sequence[JudgeResult]) -> dict[str, int]:
+    """How many judgments named the first response shown, the second, and none."""
+    names = ("first response", "second response")
+    counts = dict.fromkeys((*names, "no verdict"), 0)
+    for judgment in (judgment for result in results for judgment in result.judgments):
+        winner = judgment.verdict()
+        named = "no verdict" if winner is None else names[judgment.order.index(winner)]
+        counts[named] += 1
+    return counts
