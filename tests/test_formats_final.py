@@ -178,6 +178,18 @@ def test_what_was_not_finally_given_is_never_read(form: JudgmentFormat, check: C
     assert counts["unparseable"] > 40
 
 
+LOOK_ALIKES = ["<thinknan>", "<think ", "< think>", "<THINK>", "\uff1cthink>"]
+
+
+@pytest.mark.parametrize("opening", LOOK_ALIKES)
+def test_what_only_looks_like_a_thought_hides_no_answer(opening: str) -> None:
+    said = f"{opening}\n<score>1</score></think><score>5</score>"
+    status, read = outcome(Pointwise(thinking="none"), said)
+    assert (status, read) == ("unparseable", None)
+    status, read = outcome(Pointwise(thinking="none"), said.replace(opening, "<think>"))
+    assert (status, read) == ("ok", (5.0,))
+
+
 @pytest.mark.slow
 @pytest.mark.parametrize(("form", "check"), READINGS, ids=IDS)
 def test_nor_in_three_hundred_thousand_cases(form: JudgmentFormat, check: Check) -> None:

@@ -5,6 +5,7 @@ from __future__ import annotations
 import re
 from typing import Literal
 
+from j1sdk.errors import Unparseable
 from j1sdk.formats import JudgmentFormat
 from j1sdk.formats.sections import Tag, after, opening_of, tag, transcript, unmasked
 from j1sdk.types import Presentation
@@ -63,10 +64,15 @@ class ThinkingFormat(JudgmentFormat):
 
         A judge that thinks though it was not asked to, or whose template has it think, has to end.
         """
-        names = self._thinking_names
-        if not names and opening_of("think").search(unmasked(text)):
-            names = ("think",)
-        return text if self.lenient or not names else after(text, *names)
+        if self.lenient:
+            return text
+        if names := self._thinking_names:
+            return after(text, *names)
+        if not opening_of("think").search(unmasked(text)):
+            return text
+        if (opening := tag("think")[0]) not in text:
+            raise Unparseable(f"what looks like {opening} is none: where it ends cannot be said")
+        return after(text, "think")
 
     def thought(self, thought: str) -> str:
         """A thinking block that holds `thought`, for `write`; none where no thinking is asked."""

@@ -151,8 +151,11 @@ def last_one(text: str, opening: str, closing: str, interpret: Interpret) -> tup
 
 
 def words(text: str) -> bool:
-    """Whether anything is said; the end of a turn is not."""
-    return any(letter.isalnum() for letter in text.replace("<|im_end|>", ""))
+    """Whether anything is said; marks like the end of a turn, <|...|>, are not."""
+    before, *pieces = text.split("<|")
+    rests = [rest if ended and held.replace("_", "a").isalnum() else piece
+             for piece in pieces for held, ended, rest in [piece.partition("|>")]]  # fmt: skip
+    return any(letter.isalnum() for letter in before + "".join(rests))
 
 
 def strict_tagged(text: str, rules: Rules, interpret: dict[str, Interpret]) -> list[Value] | None:
