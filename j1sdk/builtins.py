@@ -108,11 +108,6 @@ def adapters() -> dict[str, str]:
 
 
 @hookimpl
-def exports() -> dict[str, str]:
-    return {"verl": "j1sdk.training.exports.verl:Verl"}
-
-
-@hookimpl
 def dialects() -> dict[str, str]:
     return {
         "openrlhf": "j1sdk.server.dialects:OpenRLHF",
@@ -205,5 +200,6 @@ IN_PLUGINS: dict[str, dict[str, tuple[str, ...]]] = {
     "j1sdk-scale": {"commands": ("scale",)},
     "j1sdk-spct": {"formats": ("spct", "spct-single")},
     "j1sdk-verifiers": {"adapters": ("verifiers",), "exports": ("verifiers",)},
+    "j1sdk-verl": {"exports": ("verl",)},
 }
 """What this project's other distributions offer: so an unknown name can say what to install."""

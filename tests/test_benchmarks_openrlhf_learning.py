@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import json
 from pathlib import Path
 from typing import Any
 
@@ -89,12 +90,28 @@ def test_what_was_not_learnt_stays_in_the_table(learning: Any) -> None:
     setting = learning.Setting(starts=range(2), pilots=())
     results = {"start": [FIRST] * 4, "labels": [RIGHT, FIRST] * 2, "tosses": [FIRST] * 4}
     found = found_in(learning, setting, results)
-    rows = list(learning.table(found))
+    rows = list(learning.table(found, setting))
     assert len(rows) == 2 * (1 + 2 * 3), "a start is told once"
     assert {row["consistent, T = 1"] for row in rows if row["by"] == "tosses"} == {0.0}
-    gains = learning.gains(found, setting)
+    gains = learning.gains(rows, setting)
     assert gains["consistent, greedy, labels less tosses, step 30"].startswith("+0.500, 95%")
     assert gains["flips, T = 1, labels less tosses, step 10"].endswith("(-0.500, -0.500)")
+    assert [row[learning.APART] for row in rows if row[learning.APART]] == ["2:0", "2:0"]
+
+
+def test_other_starts_are_added_to_those_recorded(learning: Any, tmp_path: Path) -> None:
+    setting = learning.Setting(starts=(7,), pilots=())
+    recorded = json.loads((BENCHMARKS / "results" / "openrlhf_learning.json").read_text())
+    known = learning.recorded(BENCHMARKS / "results", setting)
+    assert known.rows == recorded["rows"] and known.told == (recorded["facts"]["starts"],)
+    again = learning.gains(known.rows, setting)
+    assert again == {name: recorded["facts"][name] for name in again}
+    assert learning.rejections(known.rows) == recorded["facts"]["sign_test"]
+    learning.draw(known.rows, tmp_path / "drawn.svg")
+    assert (tmp_path / "drawn.svg").stat().st_size > 1000
+    for starts, recipe in (((0,), setting.recipe), ((7,), Recipe(steps=2))):
+        with pytest.raises(SystemExit, match="no --add"):
+            learning.recorded(BENCHMARKS / "results", learning.Setting(starts, recipe))
 
 
 def test_a_new_start_fails_more_often_the_more_the_known_ones_differ(learning: Any) -> None:

@@ -19,6 +19,7 @@ from exported import (
     recorded,
     run_file,
 )
+from j1sdk_verl.export import Verl
 from transformers import AutoTokenizer
 
 from j1sdk import ConfigError
@@ -26,7 +27,6 @@ from j1sdk.cli import j1
 from j1sdk.errors import TrainingError
 from j1sdk.run import read_run
 from j1sdk.training.exports import RolloutLabel, open_grader
-from j1sdk.training.exports.verl import Verl
 from j1sdk.training.layout import decode
 
 

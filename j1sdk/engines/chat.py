@@ -22,8 +22,11 @@ if TYPE_CHECKING:
     from transformers import PreTrainedTokenizerBase
 
 
-def load_tokenizer(model: str) -> PreTrainedTokenizerBase:
-    """The tokenizer of a directory or hub name; ConfigError where none fit to judge is there."""
+def load_tokenizer(model: str, gguf_file: str | None = None) -> PreTrainedTokenizerBase:
+    """The tokenizer of a directory or hub name, or of a GGUF file there.
+
+    Raises ConfigError where there is none that is fit to judge with.
+    """
     try:
         from transformers import AutoTokenizer
     except ImportError as error:
@@ -31,8 +34,14 @@ def load_tokenizer(model: str) -> PreTrainedTokenizerBase:
     if _is_path(model) and not Path(model).is_dir():
         raise ConfigError(f"no model directory at {model}")
     try:
-        tokenizer = AutoTokenizer.from_pretrained(model, trust_remote_code=False)
+        tokenizer = AutoTokenizer.from_pretrained(
+            model, trust_remote_code=False, gguf_file=gguf_file
+        )
     except Exception as error:  # a damaged file fails as its own library pleases
+        if gguf_file and isinstance(error, ImportError):
+            raise MissingExtraError("gguf", "gguf") from error
+        if not gguf_file and (found := sorted(Path(model).glob("*.gguf"))):
+            raise ConfigError(f'{model} holds GGUF: set gguf_file = "{found[0].name}"') from error
         raise ConfigError(f"cannot open {model} as a model: {error}") from error
     require_chat_template(tokenizer, model)
     return tokenizer

@@ -30,6 +30,9 @@ class Transformers(ModelEngine):
     incidental: ClassVar[frozenset[str]] = frozenset({"batch_size", "device"})
     device: str = "auto"
     """`auto` is the GPU if there is one."""
+    gguf_file: str | None = None
+    """A GGUF file in the folder or repository that `model` names: opened with its numbers
+    restored to full width, so that it can be trained and saved like any model."""
     batch_size: int = Field(default=64, ge=1)
     """Completions generated at once, at most."""
     in_memory: Annotated[InMemory | None, SkipValidation] = Field(
@@ -44,6 +47,8 @@ class Transformers(ModelEngine):
     def _check(self) -> Self:
         if self.in_memory and self.adapter:
             raise ValueError("a model in memory takes no adapter: put it on the model itself")
+        if self.in_memory and self.gguf_file:
+            raise ValueError("a model in memory takes no gguf_file: it has its weights already")
         return self
 
     @classmethod
@@ -61,7 +66,7 @@ class Transformers(ModelEngine):
     def replace(self, **changes: Any) -> Self:
         """A copy with other options; a `model` among them takes the place of one in memory."""
         if "model" in changes:
-            changes = {"in_memory": None, **changes}
+            changes = {"in_memory": None, "gguf_file": None, **changes}
         return super().replace(**changes)
 
     @property
@@ -110,18 +115,32 @@ def load_model(engine: Transformers) -> tuple[PreTrainedModel, PreTrainedTokeniz
         from transformers import AutoModelForCausalLM
     except ImportError as error:
         raise MissingExtraError(error.name or "transformers", "transformers") from error
-    tokenizer, device = load_tokenizer(engine.model), engine.device
+    tokenizer, device = load_tokenizer(engine.model, engine.gguf_file), engine.device
     if device == "auto":
         device = "cuda" if torch.cuda.is_available() else "cpu"
     try:
         model = AutoModelForCausalLM.from_pretrained(
-            engine.model, dtype=engine.dtype, trust_remote_code=False
+            engine.model, dtype=engine.dtype, trust_remote_code=False, gguf_file=engine.gguf_file
         )
     except Exception as error:  # a damaged file fails as its own library pleases
         raise ConfigError(f"cannot open {engine.model} as a model: {error}") from error
+    if engine.gguf_file:
+        model = _unmarked(model)
     if engine.adapter:
         model = _with_adapter(model, engine.adapter)
     return model.to(device).eval(), tokenizer
+
+
+def _unmarked(model: PreTrainedModel) -> PreTrainedModel:
+    """The same weights in a model that does not take itself for quantized, and so can be saved."""
+    from transformers import AutoModelForCausalLM
+
+    config, generation = model.config, model.generation_config
+    del config.quantization_config
+    plain = AutoModelForCausalLM.from_config(config, dtype=model.dtype)
+    plain.load_state_dict(model.state_dict())
+    plain.generation_config = generation
+    return plain
 
 
 def _with_adapter(model: PreTrainedModel, adapter: str) -> PreTrainedModel:

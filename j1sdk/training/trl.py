@@ -350,6 +350,6 @@ def save_trained(
 ) -> None:
     """Save as a judge: adapters merged, weights, tokenizer and the run that made it."""
     merged = model.merge_and_unload() if hasattr(model, "merge_and_unload") else model
-    asked_for = run.judge.engine.model_dump(exclude={"name", "model", "adapter"})
+    asked_for = run.judge.engine.model_dump(exclude={"name", "model", "adapter", "gguf_file"})
     engine = Transformers.around(merged, tokenizer, **asked_for)
     save_judge(run.judge.replace(engine=engine), directory, run)

@@ -32,10 +32,14 @@ def sign_test(model: Sequence[float], other: Sequence[float]) -> SignTest:
     Of right and wrong answers this is McNemar's exact test. Two models are alike or differ on
     thousands of questions by how they came to be: it says nothing of a third one.
     """
+    apart = [mine - theirs for mine, theirs in zip(model, other, strict=True)]
+    return exact(sum(one > 0 for one in apart), sum(one < 0 for one in apart))
+
+
+def exact(wins: int, losses: int) -> SignTest:
+    """The test of so many."""
     from scipy.stats import binomtest
 
-    apart = [mine - theirs for mine, theirs in zip(model, other, strict=True)]
-    wins, losses = sum(one > 0 for one in apart), sum(one < 0 for one in apart)
     p = binomtest(wins, wins + losses, alternative="greater").pvalue if wins + losses else 1.0
     return SignTest(wins, losses, float(p))
 

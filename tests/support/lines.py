@@ -17,9 +17,9 @@ LINES = (
 """Each would take the memory of two, or shares the finished quickstart."""
 SLOW = {
     "test_benchmarks_consistency", "test_building", "test_cached_judging", "test_engines_opened",
-    "test_recipes", "test_server_faults", "test_serving_trl_thinking", "test_training_chain",
-    "test_training_dpo",
-    "test_training_multitask", "test_training_rejection", "test_training_session",
+    "test_real_model", "test_recipes", "test_server_faults", "test_serving_trl_thinking",
+    "test_training_chain", "test_training_dpo", "test_training_multitask",
+    "test_training_rejection", "test_training_session",
     "test_training_trl", "test_training_trl_limits",
 }  # fmt: skip
 """Files that train, kill processes, or wait for many; as does whatever uses the quickstart."""

@@ -1,0 +1,1 @@
+"""Trains a judge of j1sdk in verl."""
