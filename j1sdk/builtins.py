@@ -64,7 +64,6 @@ def sources() -> dict[str, str]:
     return {
         "jsonl": "j1sdk.data.jsonl:JsonLines",
         "judgments": "j1sdk.data.judgments:Judgments",
-        "reflections": "j1sdk.data.reflections:Reflections",
     }
 
 
@@ -79,8 +78,6 @@ def trainers() -> dict[str, str]:
         "sft": "j1sdk.training.trl:Sft",
         "dpo": "j1sdk.training.trl_dpo:Dpo",
         "grpo": "j1sdk.training.trl:Grpo",
-        "rejection-sft": "j1sdk.training.rejection:RejectionSft",
-        "on-policy-dpo": "j1sdk.training.rejection:OnPolicyDpo",
         "chain": "j1sdk.training.chain:Chain",
         "openrlhf": "j1sdk.training.openrlhf.trainer:OpenRLHF",
         "openrlhf-sft": "j1sdk.training.openrlhf.sft:OpenRLHFSft",
@@ -110,11 +107,11 @@ def adapters() -> dict[str, str]:
 @hookimpl
 def dialects() -> dict[str, str]:
     return {
-        "openrlhf": "j1sdk.server.dialects:OpenRLHF",
-        "slime": "j1sdk.server.dialects:Slime",
-        "llamafactory": "j1sdk.server.dialects:LlamaFactory",
-        "classify": "j1sdk.server.dialects:Classify",
-        "nemo-gym": "j1sdk.server.dialects:NeMoGym",
+        "openrlhf": "j1sdk.adapters.openrlhf:Route",
+        "slime": "j1sdk.adapters.slime:Route",
+        "llamafactory": "j1sdk.adapters.llamafactory:Route",
+        "classify": "j1sdk.adapters.classify:Route",
+        "nemo-gym": "j1sdk.adapters.nemo_gym:Route",
     }
 
 
@@ -195,6 +192,8 @@ IN_PLUGINS: dict[str, dict[str, tuple[str, ...]]] = {
         "formats": ("hinted", "reward-anything", "rm-r1", "rrm", "think-j"),
         "rankings": ("elo",),
         "rewards": ("length-bonus", "preference-strength", "rating-closeness"),
+        "sources": ("reflections",),
+        "trainers": ("on-policy-dpo", "rejection-sft"),
     },
     "j1sdk-quickstart": {"commands": ("quickstart",), "sources": ("arithmetic",)},
     "j1sdk-scale": {"commands": ("scale",)},

@@ -107,6 +107,7 @@ class Deliberation:
             detail=detail,
             transcript=self._transcript,
             rounds=reading.rounds if reading else (),
+            probabilities=reading.probabilities if reading else (),
             usage=self._usage,
         )
 

@@ -93,6 +93,11 @@ class JudgeRewardModel(Value):
                 f"{self.scaling.name} would draw one judgment {self.scaling.most} times over at"
                 " temperature 0: set sampling.temperature"
             )
+        if self.format.reads_probabilities and not self.sampling.top_logprobs:
+            raise ConfigError(
+                f"{self.format.name} reads probabilities: set sampling.top_logprobs, to 20 for"
+                " scores and to 5 for verdicts"
+            )
         self.engine.accept(self.sampling)
         return self
 

@@ -56,6 +56,8 @@ class Record:
     completion_tokens: int = Field(default=0, ge=0)
     thought_length: int | None = Field(default=None, ge=0)
     """Characters of thought before the answer, where the format has a place for one."""
+    first: float | None = Field(default=None, ge=0.0, le=1.0)
+    """How likely the judge has it that the first response shown is the better one, where known."""
 
     @field_validator("id", mode="before")
     @classmethod
@@ -120,7 +122,27 @@ def record_of(
         status=judgment.status,
         completion_tokens=judgment.usage.completion_tokens,
         thought_length=thought_length(judgment.text, thinking) if thinking else None,
+        first=first_chance(judgment),
     )
+
+
+def first_chance(judgment: Judgment) -> float | None:
+    """The probability that the first of two responses is the better one; None where not known.
+
+    Of scores, that the first one's is higher, and half of that they are equal, as if each were
+    given by itself.
+    """
+    if not judgment.ok or len(judgment.order) != 2 or not judgment.probabilities:
+        return None
+    *_, last = judgment.probabilities
+    if last.keys() == {"A", "B"}:
+        ahead, behind = last["A"], last["B"]
+    else:
+        first, second = judgment.probabilities
+        pairs = [(float(a) - float(b), first[a] * second[b]) for a in first for b in second]
+        ahead = sum(chance * (0.5 + 0.5 * ((by > 0) - (by < 0))) for by, chance in pairs)
+        behind = sum(chance for _, chance in pairs) - ahead
+    return ahead / (ahead + behind) if ahead + behind > 0 else None
 
 
 def records_of(

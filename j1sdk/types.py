@@ -6,7 +6,7 @@ import hashlib
 import json
 from collections.abc import Mapping, Sequence
 from enum import StrEnum
-from typing import TYPE_CHECKING, Annotated, Any, Literal, Self
+from typing import TYPE_CHECKING, Annotated, Any, Literal, NamedTuple, Self
 
 from pydantic import Field, FiniteFloat, model_validator
 
@@ -146,6 +146,8 @@ class Sampling(Value):
     """Generation ends when one of these is written; it stays in the text."""
     seed: int | None = None
     """With a seed, a completion does not depend on what else is in the batch."""
+    top_logprobs: int = Field(default=0, ge=0, le=20)
+    """The likeliest tokens told at every place of a completion, for probabilities of an answer."""
 
 
 class Usage(Value):
@@ -163,6 +165,16 @@ class Usage(Value):
         )
 
 
+class Token(NamedTuple):
+    """A token that was written, and those that could have been in its place."""
+
+    text: str
+    logprob: float
+    """Natural logarithm of its probability at temperature 1, as all here."""
+    alternatives: tuple[tuple[str, float], ...] = ()
+    """The likeliest tokens there, which may include it, each with its log-probability."""
+
+
 class Completion(Value):
     """What an engine wrote."""
 
@@ -178,6 +190,8 @@ class Completion(Value):
     """Tokens of what was written."""
     opened: str = ""
     """What the rendered prompt had begun of the answer, such as `<think>`; not in `text`."""
+    tokens: tuple[Token, ...] = ()
+    """What it is made of, where the sampling asks for `top_logprobs`."""
 
     @property
     def whole(self) -> str:
@@ -215,6 +229,9 @@ class Judgment(Value):
     """The whole conversation with the judge."""
     rounds: tuple[Scores | None, ...] = ()
     """For formats that reach a verdict several times: each of them, None where unreadable."""
+    probabilities: tuple[dict[str, float], ...] = ()
+    """Of each answer that could have been given, where they are known: a verdict's, or each
+    score's in the order written. What is missing from 1 went to no answer."""
     samples: tuple[Judgment, ...] = ()
     """What test-time scaling drew and added up to this; empty where one was enough."""
     usage: Usage = Usage()

@@ -12,6 +12,7 @@ from typing import Any, ClassVar
 import pytest
 from chat_templates import NAMES, OLDER, OPENED, tokenizer_of, turn_end
 from j1sdk_family.hinted import Hinted
+from j1sdk_family.reflections import CONNECTIVE, splice
 from j1sdk_family.reward_anything import RewardAnything
 from j1sdk_family.rm_r1 import RmR1
 from j1sdk_family.rrm import Rrm
@@ -35,7 +36,6 @@ from j1sdk import (
     Transformers,
 )
 from j1sdk.data import Source
-from j1sdk.data.reflections import CONNECTIVE, splice
 from j1sdk.deliberation import replay
 from j1sdk.engines.chat import load_tokenizer, render_chat
 from j1sdk.rewards.format_adherence import FormatAdherence

@@ -9,12 +9,12 @@ from pathlib import Path
 from typing import Any
 
 import pytest
+from j1sdk_family.reflections import CONNECTIVE, Reflections
 
 from j1sdk.data import Demonstration
 from j1sdk.data.jsonl import JsonLines
 from j1sdk.data.judgments import Judgments
 from j1sdk.data.recorded import sampled
-from j1sdk.data.reflections import CONNECTIVE, Reflections
 from j1sdk.engines.scripted import Scripted
 from j1sdk.errors import ConfigError, DataError
 from j1sdk.formats.pairwise_scores import PairwiseScores
@@ -305,7 +305,7 @@ def test_second_thoughts_of_one_kind_alone_teach_to_flip_and_are_refused(tmp_pat
 
 def test_a_plan_is_kept_and_its_execution_reflected_on(tmp_path: Path) -> None:
     planned = PairwiseVerdict(thinking="plan")
-    from j1sdk.data.reflections import splice
+    from j1sdk_family.reflections import splice
 
     first, second = (planned.write((1.0, 0.0), thought) for thought in ("one", "two"))
     first = first.replace("<plan>\n", "<plan>\nlook closely")

@@ -108,14 +108,15 @@ def finally_given(text: str) -> Any:
 def test_as_it_comes_it_is_no_judge_and_no_verdict_is_invented(model: Path) -> None:
     judge, tokenizer = judge_of(model), judge_of(model).engine.local
     assert tokenizer is not None
-    for task, result in zip(SHOWN[:4], judge.judge(SHOWN[:4]), strict=True):
+    results = judge.judge(SHOWN[:4])
+    for task, result in zip(SHOWN[:4], results, strict=True):
         for shown, judgment in zip(presentations(task, 2), result.judgments, strict=True):
             asked = tokenizer.encode(judge.format.render(shown))
             assert judgment.usage.prompt_tokens == len(asked)
             assert 0 < judgment.usage.completion_tokens <= 48
             assert judgment.ok == (finally_given(judgment.text) is not None)
             assert judgment.ok or judgment.scores is None
-    readable = [judgment.ok for result in judge.judge(SHOWN[:4]) for judgment in result.judgments]
+    readable = [judgment.ok for result in results for judgment in result.judgments]
     assert sum(readable) <= 1, "then it needs no lesson, and the next test says nothing"
 
 

@@ -14,6 +14,7 @@ from typing import Any
 
 import pytest
 from click.testing import CliRunner
+from j1sdk_family.rejection import RejectionSft
 from j1sdk_quickstart.tasks import Arithmetic
 from tiny_training import (
     QUIET,
@@ -37,7 +38,6 @@ from j1sdk.report.training import training_report
 from j1sdk.run import Run, build_run, dump_run, open_run, read_run
 from j1sdk.training import Interrupted, Progress
 from j1sdk.training.chain import Chain, with_model
-from j1sdk.training.rejection import RejectionSft
 from j1sdk.training.trl import Grpo, Sft
 from j1sdk.training.trl_dpo import Dpo
 

@@ -8,6 +8,8 @@ from pathlib import Path
 from typing import Any
 
 import pytest
+from j1sdk_family.reflections import CONNECTIVE
+from j1sdk_family.rejection import OnPolicyDpo, RejectionSft, sample
 from j1sdk_quickstart.tasks import Arithmetic
 from tiny_training import (
     FORMAT,
@@ -23,14 +25,12 @@ from tiny_training import (
 )
 
 from j1sdk.data.jsonl import JsonLines
-from j1sdk.data.reflections import CONNECTIVE
 from j1sdk.engines.scripted import Scripted
 from j1sdk.errors import ConfigError, DataError
 from j1sdk.judge import JudgeRewardModel
 from j1sdk.judgments import read_judgments
 from j1sdk.run import Run, open_run
 from j1sdk.training import Interrupted
-from j1sdk.training.rejection import OnPolicyDpo, RejectionSft, sample
 
 TUNE = QUIET | {"name": "rejection-sft", "samples": 4, "steps": 1, "batch_size": 4}
 

@@ -6,10 +6,16 @@ label, and takes nothing but numbers.
 
 from __future__ import annotations
 
+from collections.abc import Sequence
 from pathlib import Path
-from typing import ClassVar, Literal
+from typing import Any, ClassVar, Literal
+
+from pydantic import StrictStr
 
 from j1sdk.adapters import Adapter, Instructions
+from j1sdk.adapters.dialects import Dialect, Request
+from j1sdk.adapters.scores import Item, Outcome
+from j1sdk.adapters.texts import TextOptions, item_of_text
 from j1sdk.errors import ConfigError
 
 
@@ -39,3 +45,29 @@ class LlamaFactory(Adapter):
                 " without a score gets 0.5; without it, such a response ends the training."
             ],
         )
+
+
+class Texts(Request):
+    """Prompts and responses, each two as one text."""
+
+    messages: list[StrictStr]
+
+
+class Route(Dialect):
+    """`reward_model_type: api`: prompt and response as one text, and no label.
+
+    Needs a pointwise judge, or cohorts. It neither retries nor looks at the status: an answer
+    without `scores` ends its training.
+    """
+
+    name: ClassVar[str] = "llamafactory"
+    path: ClassVar[str] = "/llamafactory"
+    request: ClassVar[type[Request]] = Texts
+    title: ClassVar[str] = "LLaMA-Factory"
+    hint: ClassVar[str] = "reward_model_type: api, reward_model: {url}"
+
+    def items(self, request: Texts, options: TextOptions) -> list[Item]:
+        return [item_of_text(text, options) for text in request.messages]
+
+    def answer(self, request: Texts, rewards: Sequence[float], outcomes: Sequence[Outcome]) -> Any:
+        return {"scores": rewards}

@@ -7,18 +7,20 @@ the row's `prompt_id`: two rows with one prompt are two groups.
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from functools import cache
 from pathlib import Path
 from typing import Any, ClassVar, Literal
 
-from pydantic import Field
+from pydantic import ConfigDict, Field, model_validator
 
 from j1sdk.adapters import Adapter, Instructions
 from j1sdk.adapters.answers import conversation, final_answer, reference_answer
 from j1sdk.adapters.connection import open_connection
+from j1sdk.adapters.dialects import Dialect, Request
 from j1sdk.adapters.groups import OneByOne
-from j1sdk.adapters.scores import Item, logged, numbers
+from j1sdk.adapters.scores import Item, Outcome, logged, numbers
+from j1sdk.adapters.texts import TextOptions
 from j1sdk.errors import DataError
 
 TASK = "_ng_task_index"
@@ -179,3 +181,32 @@ def _server_class() -> type:
     J1ResourcesServer.verify.__annotations__ = {"body": Request, "return": Answer}
     J1ResourcesServer.__name__ = J1ResourcesServer.__qualname__ = SERVER
     return J1ResourcesServer
+
+
+class Verified(Request):
+    """A rollout of NeMo Gym's, with the row's own fields; all of it is sent back."""
+
+    model_config = ConfigDict(extra="allow", frozen=True)
+
+    @model_validator(mode="before")
+    @classmethod
+    def _named(cls, body: Any) -> Any:
+        """Its group is that of the task."""
+        return {"group": group_of(body), **body} if isinstance(body, dict) else body
+
+
+class Route(Dialect):
+    """`/verify` of a resources server: a rollout in OpenAI's Responses, and back with a reward."""
+
+    name: ClassVar[str] = "nemo-gym"
+    path: ClassVar[str] = "/verify"
+    request: ClassVar[type[Request]] = Verified
+    title: ClassVar[str] = "NeMo Gym"
+
+    def items(self, request: Verified, options: TextOptions) -> list[Item]:
+        return [item_of_body(request.model_dump(exclude={"group"}), options.show_thinking)]
+
+    def answer(
+        self, request: Verified, rewards: Sequence[float], outcomes: Sequence[Outcome]
+    ) -> Any:
+        return {**request.model_dump(exclude={"group"}), "reward": rewards[0]}

@@ -11,9 +11,10 @@ from functools import partial
 from pathlib import Path
 from typing import Any, ClassVar, Literal
 
-from pydantic import Field
+from pydantic import Field, StrictStr
 
 from j1sdk.adapters import Adapter, Instructions, Scorer
+from j1sdk.adapters.dialects import Dialect, Request
 from j1sdk.adapters.scores import Item, Outcome, late, logged, numbers
 from j1sdk.adapters.texts import TextOptions, after_prompt, item_of
 from j1sdk.background import run
@@ -100,3 +101,32 @@ def answer(rewards: Sequence[float], outcomes: Sequence[Outcome]) -> dict[str, A
     made = [logged(outcome) for outcome in outcomes]
     logs = {key: [entry[key] for entry in made] for entry in made[:1] for key in entry}
     return {"rewards": rewards, "scores": rewards, "extra_logs": logs}
+
+
+class Samples(Request):
+    """OpenRLHF's samples, column by column."""
+
+    query: list[StrictStr]
+    prompts: list[StrictStr]
+    labels: list[Any] = []
+
+
+class Route(Dialect):
+    """`--reward.remote_url`: texts with all special tokens, one sample at a time.
+
+    It asks five times, 1 s apart, whatever the error, and then training ends.
+    """
+
+    name: ClassVar[str] = "openrlhf"
+    path: ClassVar[str] = "/get_reward"
+    request: ClassVar[type[Request]] = Samples
+    title: ClassVar[str] = "OpenRLHF"
+    hint: ClassVar[str] = "--reward.remote_url {url}"
+
+    def items(self, request: Samples, options: TextOptions) -> list[Item]:
+        return items_of(request.query, request.prompts, request.labels, options)
+
+    def answer(
+        self, request: Samples, rewards: Sequence[float], outcomes: Sequence[Outcome]
+    ) -> Any:
+        return answer(rewards, outcomes)

@@ -11,8 +11,11 @@ from dataclasses import replace
 from pathlib import Path
 from typing import Any, ClassVar, Literal
 
+from pydantic import StrictStr
+
 from j1sdk.adapters import Adapter, Instructions, Scorer
 from j1sdk.adapters.connection import open_connection
+from j1sdk.adapters.dialects import Dialect, Request
 from j1sdk.adapters.scores import UNSCORED_RATE, Item, Outcome, numbers
 from j1sdk.adapters.texts import TextOptions, item_of
 
@@ -93,3 +96,27 @@ def category(outcome: Outcome) -> str:
 def _item(adapter: Slime, sample: Any) -> Item:
     read = item_of(sample.prompt, sample.response, sample.label, adapter)
     return replace(read, group=str(sample.group_index))
+
+
+class Sample(Request):
+    """One sample of slime's; the prompt is a text or messages."""
+
+    prompt: StrictStr | list[Any]
+    response: StrictStr
+    label: Any = None
+
+
+class Route(Dialect):
+    """`--rm-type remote_rm --rm-url`: the answer is the bare number. It asks ten times."""
+
+    name: ClassVar[str] = "slime"
+    path: ClassVar[str] = "/slime"
+    request: ClassVar[type[Request]] = Sample
+    title: ClassVar[str] = "slime"
+    hint: ClassVar[str] = "--rm-type remote_rm --rm-url {url}"
+
+    def items(self, request: Sample, options: TextOptions) -> list[Item]:
+        return [item_of(request.prompt, request.response, request.label, options)]
+
+    def answer(self, request: Sample, rewards: Sequence[float], outcomes: Sequence[Outcome]) -> Any:
+        return rewards[0]

@@ -190,11 +190,13 @@ def evaluated_on(
 
 def show(evaluated: Evaluated, title: str) -> None:
     """Print the scores, the metrics and what a reader must know of them."""
-    from j1sdk.report.benchmark_page import reading_table, score_table
+    from j1sdk.report.benchmark_page import calibration_table, reading_table, score_table
 
     title = f"{title} on {evaluated.benchmark.name}"
     output.print(block_table(score_table(evaluated.benchmark, evaluated.readings, title)))
     output.print(block_table(reading_table(evaluated.readings)))
+    if known := evaluated.strict.calibration:
+        output.print(block_table(calibration_table({"": known})))
     counts = evaluated.strict.metrics.statuses.items()
     output.print(f"Judgments: {', '.join(f'{status} {n}' for status, n in counts if n)}")
     for note in evaluated.strict.notes:

@@ -8,11 +8,11 @@ from typing import Any
 import click
 from pydantic import ValidationError
 
+from j1sdk.adapters.dialects import dialects
 from j1sdk.cli import SETTINGS
 from j1sdk.cli.console import output, quiet_libraries
 from j1sdk.errors import ConfigError, explain
 from j1sdk.server import Serve, open_server
-from j1sdk.server.dialects import dialects
 
 
 @click.command()

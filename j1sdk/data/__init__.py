@@ -22,7 +22,6 @@ from j1sdk.types import JudgmentTask, Presentation, presentations
 if TYPE_CHECKING:
     from j1sdk.data.jsonl import JsonLines, read_lines
     from j1sdk.data.judgments import Judgments
-    from j1sdk.data.reflections import Reflections
 
 __all__ = [
     "Demonstration",
@@ -30,7 +29,6 @@ __all__ = [
     "JudgmentPreference",
     "Judgments",
     "Learnt",
-    "Reflections",
     "Source",
     "gold_scores",
     "opposite",

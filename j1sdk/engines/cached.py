@@ -132,7 +132,9 @@ class _Store:
         return await self._sharing.get(key, lambda: self._ask(key, conversation, sampling))
 
     def key(self, conversation: Conversation, sampling: Sampling) -> bytes:
-        asked = [self.describe(), messages(conversation), sampling.model_dump()]
+        # so that what was cached before there were probabilities is found again
+        unasked = None if sampling.top_logprobs else {"top_logprobs"}
+        asked = [self.describe(), messages(conversation), sampling.model_dump(exclude=unasked)]
         return hashlib.sha256(json.dumps(asked, sort_keys=True).encode()).digest()
 
     def describe(self) -> str:

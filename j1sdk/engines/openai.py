@@ -39,7 +39,7 @@ from pydantic import Field, field_validator
 from j1sdk.background import on_background
 from j1sdk.engines import Engine, cut_after
 from j1sdk.engines.chat import messages
-from j1sdk.engines.openai_answers import Answer, read_answer
+from j1sdk.engines.openai_answers import Answer, read_answer, tokens_of
 from j1sdk.engines.openai_client import Access, Client, Limits, is_this_machine
 from j1sdk.engines.opened import Opened
 from j1sdk.errors import ConfigError, EngineError
@@ -180,6 +180,7 @@ class OpenAI(Engine):
             "temperature": sampling.temperature,
             "top_p": sampling.top_p,
             **({} if sampling.seed is None else {"seed": sampling.seed}),
+            **told(sampling.top_logprobs),
             **(self._beyond(conversation, sampling) if self.continues else {}),
         }
         named = {self.rename.get(field, field): value for field, value in asked.items()}
@@ -209,6 +210,7 @@ class OpenAI(Engine):
             server_reason="" if answer.reason == ended else answer.reason,
             prompt_tokens=_count(usage, "prompt_tokens"),
             completion_tokens=_count(usage, "completion_tokens"),
+            tokens=tokens_of(answer.choice) if sampling.top_logprobs else (),
         )
 
     def _text(self, answer: Answer, conversation: Conversation) -> str:
@@ -241,6 +243,11 @@ class OpenAI(Engine):
         if not (key := os.environ.get(self.api_key_env, "").strip()):
             raise ConfigError(f"the environment variable {self.api_key_env} holds no key")
         return key
+
+
+def told(count: int) -> dict[str, Any]:
+    """What asks for so many of the likeliest tokens at every place."""
+    return {"logprobs": True, "top_logprobs": count} if count else {}
 
 
 def _begun(conversation: Conversation) -> str:

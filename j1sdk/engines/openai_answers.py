@@ -12,6 +12,7 @@ from typing import Any, Literal, NamedTuple
 
 from j1sdk.engines.openai_client import PASSING, SHOWN, Passing, is_out_of_money
 from j1sdk.errors import EngineError
+from j1sdk.types import Token
 
 INTERRUPTED = ("error", "abort", "cancel", "timeout", "overload", "rate_limit")
 """In a finish reason: the server's own trouble, which may pass."""
@@ -49,6 +50,24 @@ def read_answer(answered: Any) -> Answer:
     if not text.strip() and ended == "stop":
         _refuse_empty(message, thinking)
     return Answer(choice, thinking, text, ended, reason)
+
+
+def tokens_of(choice: Mapping[str, Any]) -> tuple[Token, ...]:
+    """The tokens of a choice with their alternatives; raises EngineError where it has none."""
+    try:
+        return tuple(
+            Token(
+                one["token"],
+                float(one["logprob"]),
+                tuple((other["token"], float(other["logprob"])) for other in one["top_logprobs"]),
+            )
+            for one in choice["logprobs"]["content"]
+        )
+    except (KeyError, TypeError, ValueError) as error:
+        raise EngineError(
+            "the server gave no probabilities (choices[0].logprobs.content): leave out"
+            " sampling.top_logprobs, or ask a server that has them"
+        ) from error
 
 
 def _choice(answered: Any) -> dict[str, Any]:

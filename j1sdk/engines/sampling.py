@@ -7,13 +7,13 @@ distribution as ordinary sampling (Gumbel-max trick). Each row has noise of its 
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 from typing import Any
 
 import torch
 from transformers import LogitsProcessor, LogitsProcessorList
 
-from j1sdk.types import Sampling
+from j1sdk.types import Sampling, Token
 
 
 class GumbelSampler(LogitsProcessor):  # type: ignore[misc]
@@ -37,6 +37,43 @@ class GumbelSampler(LogitsProcessor):  # type: ignore[misc]
         return scores
 
 
+class Recorder(LogitsProcessor):  # type: ignore[misc]
+    """Keeps, for each token of each row, its log-probability and those of the likeliest."""
+
+    def __init__(self, count: int, decode: Callable[[int], str]) -> None:
+        self._count, self._decode = count, decode
+        self._likeliest: list[tuple[list[list[float]], list[list[int]]]] = []
+        self._last: torch.Tensor | None = None
+        self._chosen: list[list[float]] = []
+
+    def __call__(self, input_ids: torch.Tensor, scores: torch.Tensor) -> torch.Tensor:
+        """Scores (batch, vocabulary), as they come."""
+        self._choose(input_ids)
+        self._last = scores.float().log_softmax(-1)
+        values, places = self._last.topk(self._count)
+        self._likeliest.append((values.tolist(), places.tolist()))
+        return scores
+
+    def _choose(self, ids: torch.Tensor) -> None:
+        """Note how likely the token was that was drawn from the scores before these."""
+        if self._last is not None:
+            self._chosen.append(
+                self._last.gather(1, ids[:, -1:].to(self._last.device))[:, 0].tolist()
+            )
+
+    def tokens(self, written: torch.Tensor, row: int, count: int) -> tuple[Token, ...]:
+        """The first tokens of a row of what `generate` returned (batch, length)."""
+        if len(self._chosen) < len(self._likeliest):
+            self._choose(written)
+        new = written[row, written.shape[1] - len(self._likeliest) :].tolist()
+        return tuple(self._token(token, row, step) for step, token in enumerate(new[:count]))
+
+    def _token(self, token: int, row: int, step: int) -> Token:
+        values, places = self._likeliest[step]
+        others = zip(map(self._decode, places[row]), values[row], strict=True)
+        return Token(self._decode(token), self._chosen[step][row], tuple(others))
+
+
 def _generator(seed: int | None) -> torch.Generator:
     generator = torch.Generator()
     if seed is None:
@@ -55,6 +92,6 @@ def _nucleus(scores: torch.Tensor, top_p: float) -> torch.Tensor:
     return scores.index_fill(0, places[outside], -torch.inf)
 
 
-def sampler(samplings: Sequence[Sampling]) -> Any:
+def sampler(samplings: Sequence[Sampling], recorder: Recorder | None = None) -> Any:
     """What `generate` takes as `logits_processor`, one sampling per row."""
-    return LogitsProcessorList([GumbelSampler(samplings)])
+    return LogitsProcessorList([*([recorder] if recorder else []), GumbelSampler(samplings)])

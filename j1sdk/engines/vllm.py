@@ -10,6 +10,7 @@ import asyncio
 import atexit
 import json
 import os
+from collections.abc import Mapping
 from contextlib import suppress
 from dataclasses import fields
 from functools import cached_property
@@ -26,7 +27,7 @@ from j1sdk.engines.model import ModelEngine
 from j1sdk.engines.opened import Opened
 from j1sdk.engines.transformers import Transformers
 from j1sdk.errors import ConfigError, EngineError, J1Error, MissingExtraError, did_you_mean
-from j1sdk.types import Completion, Conversation, Sampling
+from j1sdk.types import Completion, Conversation, Sampling, Token
 
 if TYPE_CHECKING:
     from vllm import RequestOutput, SamplingParams
@@ -280,6 +281,7 @@ def sampling_params(sampling: Sampling, budget: int) -> SamplingParams:
         max_tokens=budget,
         stop=list(sampling.stop),
         skip_special_tokens=False,
+        logprobs=sampling.top_logprobs or None,
         output_kind=RequestOutputKind.FINAL_ONLY,
         skip_clone=True,  # made for one request; a deep copy takes longer than all else here
     )
@@ -296,4 +298,12 @@ def read(written: RequestOutput) -> Completion:
         finish_reason=output.finish_reason,
         prompt_tokens=len(written.prompt_token_ids or ()),
         completion_tokens=len(output.token_ids),
+        tokens=tuple(map(token_of, output.token_ids, output.logprobs or ())),
     )
+
+
+def token_of(written: int, places: Mapping[int, Any]) -> Token:
+    """A token and those that vLLM tells of in its place, by their ids."""
+    likely = tuple((one.decoded_token or "", one.logprob) for one in places.values())
+    chosen = places[written]
+    return Token(chosen.decoded_token or "", chosen.logprob, likely)

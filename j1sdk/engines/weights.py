@@ -63,10 +63,15 @@ class Weights:
     ) -> None:
         """`form` is the template's, to which the model adds its own ends; `name` is for errors."""
         self.model, self.tokenizer, self._name = model, tokenizer, name
+        self._texts: dict[int, str] = {}
         self._form = form._replace(ends=form.ends | as_ids(model.generation_config.eos_token_id))
         self._batcher = Batcher(
             run=self._generate,
-            key=lambda request: (request.budget, request.sampling.stop),
+            key=lambda request: (
+                request.budget,
+                request.sampling.stop,
+                request.sampling.top_logprobs,
+            ),
             length=lambda request: len(request.ids),
             batch_size=batch_size,
         )
@@ -88,9 +93,10 @@ class Weights:
     def _generate(self, requests: Sequence[Request]) -> list[Completion]:
         import torch
 
-        from j1sdk.engines.sampling import sampler
+        from j1sdk.engines.sampling import Recorder, sampler
 
         sampling, was_training = requests[0].sampling, self.model.training
+        told = Recorder(sampling.top_logprobs, self._decode) if sampling.top_logprobs else None
         try:
             inputs = self._padded([request.ids for request in requests])
             with torch.inference_mode():
@@ -98,7 +104,7 @@ class Weights:
                     **inputs,
                     do_sample=False,
                     max_new_tokens=requests[0].budget,
-                    logits_processor=sampler([request.sampling for request in requests]),
+                    logits_processor=sampler([request.sampling for request in requests], told),
                     stop_strings=list(sampling.stop) or None,
                     tokenizer=self.tokenizer,
                     pad_token_id=self._pad,
@@ -112,7 +118,18 @@ class Weights:
         finally:
             self.model.train(was_training)
         new = written[:, inputs["input_ids"].shape[1] :]
-        return [self._read(ids, request) for ids, request in zip(new, requests, strict=True)]
+        made = [self._read(ids, request) for ids, request in zip(new, requests, strict=True)]
+        if told is None:
+            return made
+        return [
+            one.replace(tokens=told.tokens(written, row, one.completion_tokens))
+            for row, one in enumerate(made)
+        ]
+
+    def _decode(self, token: int) -> str:
+        if token not in self._texts:
+            self._texts[token] = str(self.tokenizer.decode([token], skip_special_tokens=False))
+        return self._texts[token]
 
     def _padded(self, rows: Sequence[list[int]]) -> dict[str, torch.Tensor]:
         """Rows of one width; by hand, as many tokenizers name no token to pad with."""

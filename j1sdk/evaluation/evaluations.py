@@ -18,6 +18,7 @@ from j1sdk.component import Finder, Value
 from j1sdk.errors import DataError, explain
 from j1sdk.evaluation.benchmarks import Benchmark
 from j1sdk.evaluation.bootstrap import Score, resample, scores_of
+from j1sdk.evaluation.calibration import Calibration, calibration_of
 from j1sdk.evaluation.metrics import Metrics
 from j1sdk.evaluation.records import RECORDS_FILE, by_task
 from j1sdk.evaluation.survey import Survey
@@ -36,6 +37,8 @@ class Evaluation(Value):
     subsets: dict[str, Metrics]
     thought_length: float | None
     """Mean characters of thought before the answer."""
+    calibration: Calibration | None = None
+    """Whether it is right as often as it says; None where no probabilities were recorded."""
     notes: tuple[str, ...] = ()
 
     def score(self, name: str) -> Score | None:
@@ -76,6 +79,7 @@ def evaluate(benchmark: Benchmark, records: Iterable[Record]) -> Evaluation:
         metrics=metrics,
         subsets={name: tally.metrics() for name, tally in survey.subsets.items()},
         thought_length=survey.thought_length,
+        calibration=calibration_of(survey.chances),
         notes=(*survey.notes(), *benchmark.notes(resample(units, 0, 0))),
     )
 

@@ -24,9 +24,12 @@ Reader = Callable[[JudgeResult], JudgeResult]
 def reader(format: JudgmentFormat, lenient: bool) -> Reader | None:
     """A strict or a lenient reading of results whose judgments were not added up from samples.
 
-    None for a format that has one reading only, or that talks more than once.
+    None for a format that has one reading only, that talks more than once, or that reads
+    probabilities.
     """
     if getattr(format, "lenient", None) is None or not format.single_turn:
+        return None
+    if format.reads_probabilities:  # of which a transcript has none
         return None
     return partial(_reread, format.model_copy(update={"lenient": lenient}))
 

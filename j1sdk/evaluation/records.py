@@ -74,5 +74,6 @@ def _judgment(record: Record) -> Judgment:
         order=record.order,
         scores=record.scores,
         status=record.status,
+        probabilities=() if (p := record.first) is None else ({"A": p, "B": 1 - p},),
         usage=Usage(calls=1, completion_tokens=record.completion_tokens),
     )

@@ -11,6 +11,7 @@ from collections.abc import Iterable, Iterator, Sequence
 
 from j1sdk.errors import DataError, did_you_mean
 from j1sdk.evaluation.benchmarks import Benchmark
+from j1sdk.evaluation.calibration import chance_of_gold
 from j1sdk.evaluation.metrics import NO_SUBSET, Tally, pairs_of
 from j1sdk.evaluation.records import result_from
 from j1sdk.judgments import Record, golds_of, is_labelled
@@ -26,6 +27,8 @@ class Survey:
         self.subsets: dict[str, Tally] = {}
         self._counts: Counter[str] = Counter()
         self._thought = 0
+        self.chances: list[float] = []
+        """How likely each pair's preferred response was, where that is known."""
 
     @property
     def thought_length(self) -> float | None:
@@ -60,6 +63,8 @@ class Survey:
         thoughts = [one.thought_length for one in members if one.thought_length is not None]
         self._counts["thoughts"] += len(thoughts)
         self._thought += sum(thoughts)
+        views = self._benchmark.pairs(result)
+        self.chances += [p for view in views if (p := chance_of_gold(view)) is not None]
         orders = {judgment.order for judgment in result.judgments}
         self._counts["repeated"] += len(result.judgments) - len(orders)
         if any(len(order) > 1 for order in orders):

@@ -77,6 +77,8 @@ class Reading(Value):
     scores: Scores
     rounds: tuple[Scores | None, ...] = ()
     """Verdicts on the way, for formats that reach several."""
+    probabilities: tuple[dict[str, float], ...] = ()
+    """Of each answer that could have been given, where they are known."""
 
 
 class JudgmentFormat(Component):
@@ -122,7 +124,16 @@ class JudgmentFormat(Component):
     def deliberate(self, shown: Presentation) -> Generator[Turn, Completion, Reading]:
         """The conversation with the judge. Yield a turn, get the completion back."""
         completion = yield Turn(say=self.render(shown))
+        return self.read(completion)
+
+    def read(self, completion: Completion) -> Reading:
+        """What an answer comes to; raises Unparseable or OutOfRange."""
         return Reading(scores=self.parse(completion.whole))
+
+    @property
+    def reads_probabilities(self) -> bool:
+        """Whether scores come from what could have been said, and not only from what was."""
+        return False
 
     @property
     def single_turn(self) -> bool:

@@ -5,6 +5,7 @@ from __future__ import annotations
 from abc import abstractmethod
 from typing import ClassVar, Literal
 
+from j1sdk.formats.probabilities import Choice, Probabilities
 from j1sdk.formats.sections import conversation
 from j1sdk.formats.thinking import MARKERS, ThinkingFormat, case
 from j1sdk.types import Conversation, Presentation, Scores
@@ -47,6 +48,16 @@ def pair(shown: Presentation) -> list[str]:
     """What is judged: the request, a reference answer if there is, and both responses, fenced."""
     fenced = zip(FENCES, shown.responses, strict=True)
     return case(shown) + [f"{begin}\n{response}\n{end}" for (begin, end), response in fenced]
+
+
+VERDICTS = Choice("<answer>", {"[[A]]": "A", "[[B]]": "B"})
+"""What a verdict between its tags can be."""
+
+
+def expected_verdict(chances: Probabilities) -> Scores:
+    """The probability of A and of B, given that it is one of them."""
+    first, second = chances["A"], chances["B"]
+    return (first / (first + second), second / (first + second))
 
 
 def verdict_scores(letter: str) -> Scores:

@@ -2,9 +2,11 @@
 
 from __future__ import annotations
 
+from collections.abc import Sequence
 from typing import ClassVar
 
 from j1sdk.formats.pairwise import PAIRWISE_MARKERS, Pairwise
+from j1sdk.formats.probabilities import Choice, Probabilities, expected_level
 from j1sdk.formats.ranges import ScoreRange
 from j1sdk.formats.sections import Tag, read_parts, tag
 from j1sdk.types import Scores
@@ -29,6 +31,13 @@ class PairwiseScores(ScoreRange, Pairwise):
             " one decimal; higher is better. Give the scores and nothing else:"
             " <score_A>score of A</score_A> <score_B>score of B</score_B>"
         )
+
+    @property
+    def choices(self) -> Sequence[Choice]:
+        return tuple(map(self.levels, NAMES))
+
+    def expect(self, found: Sequence[Probabilities]) -> Scores:
+        return tuple(map(expected_level, found))
 
     def parse(self, text: str) -> Scores:
         scores = read_parts(self.answer(text), [*map(self.score_part, NAMES)], self.lenient)

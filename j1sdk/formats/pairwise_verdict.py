@@ -3,9 +3,18 @@
 from __future__ import annotations
 
 import re
+from collections.abc import Sequence
 from typing import ClassVar
 
-from j1sdk.formats.pairwise import PAIRWISE_MARKERS, Pairwise, verdict_letter, verdict_scores
+from j1sdk.formats.pairwise import (
+    PAIRWISE_MARKERS,
+    VERDICTS,
+    Pairwise,
+    expected_verdict,
+    verdict_letter,
+    verdict_scores,
+)
+from j1sdk.formats.probabilities import Choice, Probabilities
 from j1sdk.formats.sections import Part, Tag, opening_of, read_parts, section, tag
 from j1sdk.types import Scores
 
@@ -30,6 +39,13 @@ class PairwiseVerdict(Pairwise):
             "After that, give your verdict and nothing else: <answer>[[A]]</answer> if the"
             " response of assistant A is better, <answer>[[B]]</answer> if that of assistant B is."
         )
+
+    @property
+    def choices(self) -> Sequence[Choice]:
+        return (VERDICTS,)
+
+    def expect(self, found: Sequence[Probabilities]) -> Scores:
+        return expected_verdict(found[0])
 
     def parse(self, text: str) -> Scores:
         (letter,) = read_parts(self.answer(text), [verdict_part(self.lenient)], self.lenient)

@@ -2,11 +2,19 @@
 
 from __future__ import annotations
 
+from collections.abc import Sequence
 from typing import ClassVar
 
-from j1sdk.formats.pairwise import PAIRWISE_MARKERS, verdict_letter, verdict_scores
+from j1sdk.formats.pairwise import (
+    PAIRWISE_MARKERS,
+    VERDICTS,
+    expected_verdict,
+    verdict_letter,
+    verdict_scores,
+)
 from j1sdk.formats.pairwise_scores import NAMES, SCORE_MARKERS, PairwiseScores
 from j1sdk.formats.pairwise_verdict import VERDICT_MARKERS, PairwiseVerdict, verdict_part
+from j1sdk.formats.probabilities import Choice, Probabilities
 from j1sdk.formats.sections import Tag, read_parts, tag
 from j1sdk.types import Scores
 
@@ -31,6 +39,13 @@ class PairwiseVerdictScores(PairwiseScores):
 
     def instructions(self) -> str:
         return f"{super().instructions()}\n\n{PairwiseVerdict().instructions()}"
+
+    @property
+    def choices(self) -> Sequence[Choice]:
+        return (VERDICTS,)
+
+    def expect(self, found: Sequence[Probabilities]) -> Scores:
+        return expected_verdict(found[0])
 
     def parse(self, text: str) -> Scores:
         parts = [*map(self.score_part, NAMES), verdict_part(self.lenient)]

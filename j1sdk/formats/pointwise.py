@@ -2,8 +2,10 @@
 
 from __future__ import annotations
 
+from collections.abc import Sequence
 from typing import ClassVar, Literal
 
+from j1sdk.formats.probabilities import Choice, Probabilities, expected_level
 from j1sdk.formats.ranges import ScoreRange
 from j1sdk.formats.sections import Tag, conversation, read_parts, tag
 from j1sdk.formats.thinking import MARKERS, ThinkingFormat, case
@@ -44,6 +46,13 @@ class Pointwise(ScoreRange, ThinkingFormat):
             f"After that, give a score from {self.low:g} to {self.high:g}, with at most one"
             " decimal; higher is better. Give the score and nothing else: <score>number</score>"
         )
+
+    @property
+    def choices(self) -> Sequence[Choice]:
+        return (self.levels("score"),)
+
+    def expect(self, found: Sequence[Probabilities]) -> Scores:
+        return (expected_level(found[0]),)
 
     def parse(self, text: str) -> Scores:
         (score,) = read_parts(self.answer(text), [self.score_part("score")], self.lenient)

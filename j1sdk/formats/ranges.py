@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import math
 import re
 from typing import Self
 
@@ -9,6 +10,7 @@ from pydantic import Field, model_validator
 
 from j1sdk.errors import OutOfRange, Unparseable
 from j1sdk.formats import JudgmentFormat
+from j1sdk.formats.probabilities import Choice
 from j1sdk.formats.sections import Part, section, tag
 
 NUMBER = re.compile(r"([-+]?[0-9]+(?:\.[0-9]+)?)(?:\s*/\s*([0-9]+(?:\.[0-9]+)?))?")
@@ -43,6 +45,11 @@ class ScoreRange(JudgmentFormat):
         if not match or (match[2] and float(match[2]) != self.high):
             return None
         return float(match[1])
+
+    def levels(self, name: str) -> Choice:
+        """The whole numbers that the section `<name>` can hold."""
+        numbers = map(str, range(math.ceil(self.low), math.floor(self.high) + 1))
+        return Choice(tag(name)[0], {f"{number}<": number for number in numbers})
 
     def check_score(self, score: float, name: str) -> float:
         """The score that `<name>` holds; raises Unparseable or OutOfRange if it cannot be."""

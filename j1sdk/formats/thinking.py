@@ -3,12 +3,17 @@
 from __future__ import annotations
 
 import re
-from typing import Literal
+from collections.abc import Sequence
+from contextlib import suppress
+from typing import Literal, Self
+
+from pydantic import Field, model_validator
 
 from j1sdk.errors import Unparseable
-from j1sdk.formats import JudgmentFormat
+from j1sdk.formats import JudgmentFormat, Reading
+from j1sdk.formats.probabilities import Choice, Probabilities, probabilities
 from j1sdk.formats.sections import Tag, after, opening_of, tag, transcript, unmasked
-from j1sdk.types import Presentation
+from j1sdk.types import Completion, Presentation, Scores
 
 REQUEST, END_REQUEST = "[Request]", "[End of request]"
 REFERENCE, END_REFERENCE = "[Reference answer]", "[End of reference answer]"
@@ -44,6 +49,49 @@ class ThinkingFormat(JudgmentFormat):
     the answer alone, which is quick, and what a server needs that switches thinking off."""
     lenient: bool = False
     """Count answers inside the thinking, and the last of several that differ."""
+    reading: Literal["said", "expected"] = "said"
+    """`expected` makes scores of the probabilities of all answers that could have been given: of
+    a verdict, that of each response; of a score, the mean level. Needs `sampling.top_logprobs`."""
+    most_unreadable: float = Field(default=0.5, ge=0.0, lt=1.0)
+    """Where more of the probability than this went to no answer, `expected` reads none."""
+
+    @model_validator(mode="after")
+    def _check_reading(self) -> Self:
+        if self.reads_probabilities and (self.lenient or not self.choices):
+            why = "a lenient reading has none" if self.lenient else f"{self.name} has none"
+            raise ValueError(f'reading "expected" needs answers with probabilities, and {why}')
+        return self
+
+    @property
+    def reads_probabilities(self) -> bool:
+        return self.reading == "expected"
+
+    @property
+    def choices(self) -> Sequence[Choice]:
+        """The parts of an answer that are one of several texts; none where that is not so."""
+        return ()
+
+    def expect(self, found: Sequence[Probabilities]) -> Scores:
+        """The scores that the probabilities of each choice come to."""
+        raise NotImplementedError(f"{self.name} has no expected scores")
+
+    def read(self, completion: Completion) -> Reading:
+        said = super().read(completion)
+        if self.reads_probabilities:
+            return self._expected(completion)
+        with suppress(Unparseable):  # they are told where they are known
+            if completion.tokens:
+                return said.replace(probabilities=self._probabilities(completion))
+        return said
+
+    def _probabilities(self, completion: Completion) -> tuple[dict[str, float], ...]:
+        return tuple(dict(probabilities(completion, choice)) for choice in self.choices)
+
+    def _expected(self, completion: Completion) -> Reading:
+        found = self._probabilities(completion)
+        if (lost := 1 - min(sum(chances.values()) for chances in found)) > self.most_unreadable:
+            raise Unparseable(f"{lost:.0%} of the probability went to no answer")
+        return Reading(scores=self.expect(found), probabilities=found)
 
     @property
     def thinking_sections(self) -> tuple[Tag, ...]:

@@ -6,6 +6,7 @@ from collections.abc import Mapping, Sequence
 
 from j1sdk.evaluation.benchmarks import Benchmark
 from j1sdk.evaluation.bootstrap import Score
+from j1sdk.evaluation.calibration import Calibration
 from j1sdk.evaluation.comparison import compare
 from j1sdk.evaluation.credits import CONSISTENT, STRICT
 from j1sdk.evaluation.entries import Entry
@@ -14,6 +15,7 @@ from j1sdk.evaluation.metrics import BY_ORDER, RATES
 from j1sdk.report import (
     Bars,
     Block,
+    Curves,
     Histogram,
     Rate,
     Report,
@@ -47,6 +49,7 @@ def comparison_report(entries: Sequence[Entry]) -> Report:
         reading_table(readings),
         score_table(benchmark, lenient, "Scores of a lenient reading") if lenient else None,
         position_bars(entries),
+        *calibration_blocks({entry.name: entry.evaluated.strict for entry in entries}),
         subset_table(readings, "accuracy"),
         subset_table(readings, "position_consistent_accuracy"),
         status_table(entries),
@@ -151,6 +154,44 @@ def position_bars(entries: Sequence[Entry]) -> Bars | None:
     }
     note = "Order 0,1 shows the responses as the benchmark has them, and 1,0 swapped."
     return Bars(title="Position bias", note=note, y="share", groups=groups) if groups else None
+
+
+def calibration_blocks(readings: Mapping[str, Evaluation]) -> list[Block]:
+    """How far confidence can be trusted; nothing where no probabilities were recorded."""
+    known = {name: one.calibration for name, one in readings.items() if one.calibration}
+    if not known:
+        return []
+    reliability = {
+        name: [(bin.confidence, bin.right) for bin in one.bins] for name, one in known.items()
+    }
+    return [
+        calibration_table(known),
+        Curves(
+            title="Share right by confidence",
+            note="A judge that is right as often as it says is on the diagonal.",
+            x="mean confidence",
+            y="share right",
+            series={**reliability, "diagonal": [(0.5, 0.5), (1.0, 1.0)]},
+        ),
+        Curves(
+            title="Share right of the surest pairs",
+            note="Of so many pairs, those of which the judge was most certain.",
+            x="share of the pairs",
+            y="share right",
+            series={name: list(one.coverage) for name, one in known.items()},
+        ),
+    ]
+
+
+def calibration_table(known: Mapping[str, Calibration]) -> Table:
+    """Scores of confidence."""
+    return Table(
+        title="Calibration",
+        note="Of pairs whose verdicts have probabilities, in both orders; 95% bootstrap intervals."
+        " Always saying one half has a Brier score of 0.25 and a log score of 0.693.",
+        header=("", "calibration error", "Brier score", "log score", "pairs"),
+        rows=tuple((name, one.error, one.brier, one.log, one.n) for name, one in known.items()),
+    )
 
 
 def subset_table(readings: Mapping[str, Evaluation], key: str) -> Table | None:

@@ -17,9 +17,9 @@ from __future__ import annotations
 from contextlib import AbstractContextManager
 from typing import TYPE_CHECKING
 
+from j1sdk.adapters.dialects import Dialect, Request
 from j1sdk.errors import MissingExtraError
 from j1sdk.lazy import lazy
-from j1sdk.server.dialects import Dialect, Request
 from j1sdk.server.options import Serve
 
 if TYPE_CHECKING:

@@ -15,13 +15,13 @@ from pydantic import BaseModel, Field, ValidationError
 from pydantic_core import to_json
 from starlette.routing import Route
 
+from j1sdk.adapters.dialects import Dialect, dialects
 from j1sdk.adapters.scores import Item, Outcome, first_failure, numbers
 from j1sdk.component import Value
 from j1sdk.errors import DataError, UnscoredError, explain
 from j1sdk.formats import JudgmentFormat
 from j1sdk.judge import JudgeRewardModel, RankedResponses
 from j1sdk.server.desk import Desk, Verdict, warming
-from j1sdk.server.dialects import Dialect, dialects
 from j1sdk.server.gate import (
     Closing,
     Counted,

@@ -9,7 +9,6 @@ from j1sdk.run import Interrupted, Progress, Titled, Trainer, begin
 
 if TYPE_CHECKING:
     from j1sdk.training.chain import Chain
-    from j1sdk.training.rejection import OnPolicyDpo, RejectionSft
     from j1sdk.training.trl import Grpo, Lora, Sft
     from j1sdk.training.trl_dpo import Dpo
 
@@ -19,9 +18,7 @@ __all__ = [
     "Grpo",
     "Interrupted",
     "Lora",
-    "OnPolicyDpo",
     "Progress",
-    "RejectionSft",
     "Sft",
     "Titled",
     "Trainer",

@@ -55,6 +55,11 @@ def parts_of(
 
     Raises ConfigError where a format has no reward, or a reward no format that it can grade.
     """
+    if any(format.reads_probabilities for format in (judge.format, *formats)):
+        raise ConfigError(
+            'training rewards what is said: set the format\'s reading = "said", and have the'
+            ' trained judge read as "expected"'
+        )
     if not formats:
         return [Part(judge, checked(judge, rewards))]
     every = [judge, *(judge.replace(format=format) for format in formats)]

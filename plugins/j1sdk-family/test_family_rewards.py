@@ -211,7 +211,8 @@ def test_the_readmes_run_files_are_valid() -> None:
         assert f"`{name}`" in readme
 
 
-@pytest.mark.parametrize("path", sorted((HERE / "j1sdk_family").glob("*.py")), ids=str)
-def test_a_system_is_about_a_hundred_lines(path: Path) -> None:
+@pytest.mark.parametrize("system", ["judge_lrm", "reward_anything", "rm_r1", "rrm", "think_j"])
+def test_a_system_is_about_a_hundred_lines(system: str) -> None:
+    path = HERE / "j1sdk_family" / f"{system}.py"
     lines = path.read_text(encoding="utf-8").splitlines()
     assert sum(1 for line in lines if line.strip()) <= 115

@@ -81,6 +81,23 @@ def test_greedy_text_is_that_of_transformers(
     assert len(set(written.text)) > 4, "a text of one letter would prove nothing"
 
 
+@pytest.mark.parametrize("temperature", [0.0, 0.8])
+def test_tokens_are_as_likely_as_transformers_has_it(
+    engine: VLLM, reference: Transformers, temperature: float
+) -> None:
+    told = one(engine, ask("hi"), temperature=temperature, seed=1, top_logprobs=5)
+    assert len(told.tokens) == told.completion_tokens
+    begun = ""
+    for token in told.tokens:
+        same = one(reference, ask("hi", begun), max_new_tokens=1, top_logprobs=5).tokens[0]
+        expected = dict(same.alternatives)
+        for text, logprob in token.alternatives[-5:]:
+            assert logprob == pytest.approx(expected.get(text, logprob), abs=1e-3)
+        assert token.logprob <= max(expected.values()) + 1e-3
+        assert len(expected.keys() & dict(token.alternatives).keys()) >= 4
+        begun += token.text
+
+
 @pytest.mark.parametrize("prompt", PROMPTS)
 def test_an_assistant_message_is_continued_as_transformers_does(
     engine: VLLM, reference: Transformers, prompt: str

@@ -11,8 +11,8 @@ from xdist.scheduler import LoadScopeScheduling
 
 LINES = (
     ("test_openrlhf_learning", "test_openrlhf_policy"),
-    ("test_quickstart", "test_docs_data", "test_docs_scaling", "test_docs_training",
-     "test_examples", "test_readme"),
+    ("test_quickstart", "test_docs_confidence", "test_docs_data", "test_docs_scaling",
+     "test_docs_training", "test_examples", "test_readme"),
 )  # fmt: skip
 """Each would take the memory of two, or shares the finished quickstart."""
 SLOW = {

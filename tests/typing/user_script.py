@@ -39,7 +39,7 @@ from j1sdk.data import Judgments
 from j1sdk.evaluation import Metrics, Pairs, measure
 from j1sdk.report import Bars, Report, write_report
 from j1sdk.server import Serve, served
-from j1sdk.training import Chain, Dpo, Grpo, Lora, OnPolicyDpo, RejectionSft, Sft
+from j1sdk.training import Chain, Dpo, Grpo, Lora, Sft
 from j1sdk.training.openrlhf import Cluster, OpenRLHF, OpenRLHFPolicy
 
 formats = [
@@ -67,8 +67,6 @@ scores: list[float | None] = judge.score(["2+2?"], ["4"], references=["5"])
 ranked: RankedResponses = judge.rank("2+2?", ["4", "5", "6"])
 phases: tuple[Trainer, ...] = (
     Sft(learning_rate=1e-5, lora=Lora(rank=8)),
-    RejectionSft(samples=4),
-    OnPolicyDpo(samples=4),
     Dpo(beta=0.2),
     Grpo(rewards=(VerdictCorrectness(), FormatAdherence(weight=0.1)), tasks_per_step=8),
     OpenRLHF(rewards=(VerdictConsistency(pairing="all"),), cluster=Cluster(gpus_per_node=4)),

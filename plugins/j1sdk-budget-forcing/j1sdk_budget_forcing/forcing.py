@@ -51,6 +51,8 @@ class BudgetForcing(JudgmentFormat):
             raise ValueError(f"{format.name} has a conversation of its own: wrap another format")
         if not format.thinking_sections:
             raise ValueError(f'{format.name} is not to think: set thinking = "think"')
+        if format.reads_probabilities:
+            raise ValueError('what was forced is read as it was said: set reading = "said"')
         return format
 
     def deliberate(self, shown: Presentation) -> Generator[Turn, Completion, Reading]:

@@ -1,4 +1,4 @@
-"""Judges of other papers: a module for each system."""
+"""Judges of other papers: a module for each system, and what several of them train by."""
 
 from __future__ import annotations
 
@@ -27,4 +27,17 @@ def rewards() -> dict[str, str]:
         "length-bonus": "j1sdk_family.judge_lrm:LengthBonus",
         "preference-strength": "j1sdk_family.think_j:PreferenceStrength",
         "rating-closeness": "j1sdk_family.judge_lrm:RatingCloseness",
+    }
+
+
+@hookimpl
+def sources() -> dict[str, str]:
+    return {"reflections": "j1sdk_family.reflections:Reflections"}
+
+
+@hookimpl
+def trainers() -> dict[str, str]:
+    return {
+        "on-policy-dpo": "j1sdk_family.rejection:OnPolicyDpo",
+        "rejection-sft": "j1sdk_family.rejection:RejectionSft",
     }

@@ -52,6 +52,8 @@ class Hinted(JudgmentFormat):
     def _check_turns(cls, format: JudgmentFormat) -> JudgmentFormat:
         if not format.single_turn:
             raise ValueError(f"{format.name} has a conversation of its own: wrap another format")
+        if format.reads_probabilities:
+            raise ValueError('a hint makes its answer probable: set reading = "said"')
         return format
 
     def render(self, shown: Presentation) -> Conversation:
