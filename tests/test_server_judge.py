@@ -3,22 +3,26 @@
 from __future__ import annotations
 
 import asyncio
+from math import exp
 from typing import Any
 
 import pytest
 from reward_client import ask, ask_all, asked_of, by_length, metric, pointwise, sample, scored
 
 from j1sdk import (
+    Completion,
     EngineError,
     JudgeRewardModel,
     JudgmentTask,
     PairwiseScores,
     PairwiseVerdict,
     Pointwise,
+    Sampling,
     Scripted,
     deliberation,
 )  # fmt: skip
 from j1sdk.server import Serve, served
+from j1sdk.types import Token
 
 PAIR = {"prompt": "Why?", "responses": ["short", "a longer one"]}
 
@@ -51,6 +55,23 @@ def test_the_scores_are_in_the_judges_own_range() -> None:
         answer = ask(f"{server.url}/v1/judge", PAIR).json
     assert answer["scores"] == [5.75, 5.75] and answer["range"] == [0.0, 10.0]
     assert answer["preferred"] is None and answer["consistent"] is False
+
+
+def test_probabilities_are_told_where_they_are_known() -> None:
+    def likely(asked: object, sampling: object) -> Completion:
+        told = (("A", -0.25), ("B", -1.5))
+        tokens = (Token("<answer>[[", 0.0), Token("A", -0.25, told), Token("]]</answer>", 0.0))
+        return Completion(text="<answer>[[A]]</answer>", tokens=tokens)
+
+    judge = JudgeRewardModel(
+        format=PairwiseVerdict(thinking="none"),
+        engine=Scripted(script=likely),
+        sampling=Sampling(top_logprobs=2),
+    )
+    with served(judge) as server:
+        answer = ask(f"{server.url}/v1/judge", PAIR).json
+    for one in answer["judgments"]:
+        assert one["probabilities"] == [pytest.approx({"A": exp(-0.25), "B": exp(-1.5)})]
 
 
 def test_a_pointwise_judge_scores_each() -> None:

@@ -223,6 +223,7 @@ def _shown_judgment(judgment: Judgment) -> dict[str, Any]:
         "order": judgment.order,
         "scores": judgment.scores,
         "text": judgment.text,
+        **({"probabilities": judgment.probabilities} if judgment.probabilities else {}),
         "usage": judgment.usage.model_dump(),
     }
 
