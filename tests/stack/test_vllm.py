@@ -277,9 +277,8 @@ def closing_fails_what_is_unanswered(engine: VLLM) -> None:
 
 def core_of_newest() -> psutil.Process:
     """The process of the engine that was started last."""
-    cores = [
-        child for child in psutil.Process().children() if "EngineCore" in " ".join(child.cmdline())
-    ]
+    alive = [one for one in psutil.Process().children() if one.status() != psutil.STATUS_ZOMBIE]
+    cores = [one for one in alive if "EngineCore" in " ".join(one.cmdline())]
     return max(cores, key=lambda process: process.create_time())
 
 
