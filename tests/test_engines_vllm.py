@@ -126,7 +126,9 @@ def test_the_hottest_sampling_is_refused_at_the_start() -> None:
 
 
 def written(reason: str | None, stop: str | int | None = None) -> Any:
-    output = SimpleNamespace(text="so ", finish_reason=reason, stop_reason=stop, token_ids=[7, 8])
+    output = SimpleNamespace(
+        text="so ", finish_reason=reason, stop_reason=stop, token_ids=[7, 8], logprobs=None
+    )
     return SimpleNamespace(outputs=[output], prompt_token_ids=[1, 2, 3])
 
 
