@@ -25,7 +25,8 @@ from pathlib import Path
 from typing import Any, Literal, NamedTuple
 
 import torch
-from j1sdk_quickstart.quickstart import Announce, Quickstart, Sizes
+from j1sdk_quickstart.quickstart import Quickstart, Sizes
+from j1sdk_quickstart.staged import Announce
 from j1sdk_quickstart.tasks import Arithmetic
 from pydantic import TypeAdapter
 from recording import Row, half_width, hash_of, parser, record, spread

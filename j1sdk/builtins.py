@@ -195,7 +195,10 @@ IN_PLUGINS: dict[str, dict[str, tuple[str, ...]]] = {
         "sources": ("reflections",),
         "trainers": ("on-policy-dpo", "rejection-sft"),
     },
-    "j1sdk-quickstart": {"commands": ("quickstart",), "sources": ("arithmetic",)},
+    "j1sdk-quickstart": {
+        "commands": ("quickstart",),
+        "sources": ("arithmetic", "word-problems"),
+    },
     "j1sdk-scale": {"commands": ("scale",)},
     "j1sdk-spct": {"formats": ("spct", "spct-single")},
     "j1sdk-verifiers": {"adapters": ("verifiers",), "exports": ("verifiers",)},

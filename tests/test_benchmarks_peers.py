@@ -39,6 +39,7 @@ def figures(tmp_path: Path) -> dict[str, Any]:
     return found
 
 
+@pytest.mark.slow
 def test_nothing_malformed_is_scored_and_nothing_good_is_lost(figures: dict[str, Any]) -> None:
     ours = [row for row in figures["rows"] if row["arm"] == "j1sdk"]
     assert [row["arm"] for row in figures["rows"]] == ["floor", "j1sdk"] * 4

@@ -210,6 +210,7 @@ def test_a_run_file_names_what_lies_beside_it_or_the_hub(tmp_path: Path) -> None
         assert read_run(run_file).data == run.data
 
 
+@pytest.mark.slow
 def test_what_is_neither_here_nor_on_the_hub_is_said_to_be_neither(
     monkeypatch: pytest.MonkeyPatch,
 ) -> None:

@@ -61,6 +61,7 @@ def run(folder: Path, *command: str) -> str:
     return done.stdout
 
 
+@pytest.mark.slow
 def test_the_commands_do_what_the_page_says(home: Path) -> None:
     judged, recorded, compared = COMMANDS
     run(home, J1, *judged[1:], "--data", str(official_rows(home)))

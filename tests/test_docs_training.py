@@ -85,6 +85,5 @@ def test_recorded_judgments_become_preferences_as_shown(quickstart_home: Path) -
     found = ast.literal_eval(counts)
     left = sum(found.values()) - found["presentations"]
     assert found["presentations"] == left == 120 and found["examples"] > 0
-    worked = r"\d\d\+\d\d=\d{3}; A\d{3} (right|wrong); B\d{3} (right|wrong)"
-    assert re.fullmatch(worked, chosen[1]), "of one drawn thought only the form is sure"
+    assert chosen[0] == "<think>" and "</think>" in "\n".join(chosen), "what it drew is by chance"
     assert chosen[-1].startswith("<answer>[[")

@@ -170,6 +170,7 @@ def started(out: Path) -> tuple[list[str], Any]:
     return titles, announce
 
 
+@pytest.mark.slow
 def test_an_interrupted_run_goes_on_where_it_was(tmp_path: Path) -> None:
     journey, (titles, announce) = Quickstart(tmp_path, 5, Sizes.small()), started(tmp_path)
 

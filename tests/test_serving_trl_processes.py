@@ -126,6 +126,7 @@ def ranks(tmp_path_factory: pytest.TempPathFactory) -> Ranks:
     return [json.loads((out / f"{rank}.json").read_text()) for rank in range(2)]
 
 
+@pytest.mark.slow
 def test_groups_are_ranked_whole_wherever_their_rows_are(ranks: Ranks) -> None:
     assert [rank["split"][0] for rank in ranks] == [[0.0, 1.0, 0.5], [1.0, 0.0, 0.5]]
     assert [rank["uneven"][0] for rank in ranks] == [[0.0, 1.0], [0.5, 1.0, 0.0, 0.5]]

@@ -11,7 +11,7 @@ import pytest
 from j1sdk_quickstart import pretraining
 from j1sdk_quickstart.models import make_model, make_tokenizer, passages
 from j1sdk_quickstart.pretraining import Lesson, batch, pretrain
-from j1sdk_quickstart.quickstart import verdicts_by_position
+from j1sdk_quickstart.staged import verdicts_by_position
 from j1sdk_quickstart.sums import HELD_OUT_SHARE, Sum, draw, mistake
 from j1sdk_quickstart.tasks import Arithmetic, spoilt, sum_of, thought
 

@@ -1,4 +1,7 @@
-"""The tiny world: verifiable tasks, a tokenizer and models that two cores train in minutes.
+"""Two worlds to begin with: one of sums, in which everything is tiny, and one of word problems.
+
+`j1 quickstart --real` makes a pretrained model a judge of solutions to word problems. The tiny
+world has verifiable tasks, a tokenizer and models that two cores train in minutes.
 
 It is the same code path as a large run; only the model and the sizes differ. Sums of two
 numbers from 0 to 99, written with fixed widths ("07+04" is "011"), can be checked, are not
@@ -14,6 +17,7 @@ from j1sdk import hookimpl
 def sources() -> dict[str, str]:
     return {
         "arithmetic": "j1sdk_quickstart.tasks:Arithmetic",
+        "word-problems": "j1sdk_quickstart.word_problems:WordProblems",
     }
 
 

@@ -9,8 +9,15 @@ from typing import Any
 import click
 from rich.table import Table
 
-from j1sdk import MissingExtraError
-from j1sdk.cli.console import messages, metrics_table, output, progress_bars, quiet_libraries
+from j1sdk import ConfigError, MissingExtraError
+from j1sdk.cli.console import (
+    block_table,
+    messages,
+    metrics_table,
+    output,
+    progress_bars,
+    quiet_libraries,
+)
 from j1sdk.evaluation import Metrics
 
 
@@ -18,22 +25,47 @@ from j1sdk.evaluation import Metrics
 @click.option(
     "--out",
     type=click.Path(path_type=Path, file_okay=False),
-    default=Path("runs/quickstart"),
-    show_default=True,
-    help="Folder to write.",
+    help="Folder to write: runs/quickstart, or runs/quickstart-real, unless given.",
 )
 @click.option("--seed", default=0, show_default=True, help="Of the data and of all training.")
 @click.option("--resume", is_flag=True, help="Go on where an interrupted run in --out stopped.")
 @click.option("--small", is_flag=True, help="A fraction of the work; nothing is learnt.")
-def quickstart(out: Path, seed: int, resume: bool, small: bool) -> None:
+@click.option("--real", is_flag=True, help="On language: a pretrained model judges solutions.")
+@click.option("--model", help="With --real, the model that becomes a judge: a folder, or a name.")
+@click.option(
+    "--problems",
+    type=click.Path(path_type=Path),
+    help="With --real, GSM8K's train.jsonl; from the hub unless given.",
+)
+def quickstart(
+    out: Path | None,
+    seed: int,
+    resume: bool,
+    small: bool,
+    real: bool,
+    model: str | None,
+    problems: Path | None,
+) -> None:
     """Train a biased judge to be fair, then a policy by that judge, on a CPU.
 
     Takes a few minutes on two cores. Nothing is downloaded: the data are generated, and the
-    models are made here.
+    models are made here. With --real the judge is a pretrained language model, by default
+    SmolLM2-135M-Instruct, which takes up to 90 minutes on two cores.
     """
+    quiet_libraries()
+    out = out or Path("runs/quickstart-real" if real else "runs/quickstart")
+    if real:
+        on_language(out, seed, resume, small, model, problems)
+    elif model or problems:
+        raise ConfigError("--model and --problems are for --real: the tiny world makes its own")
+    else:
+        on_sums(out, seed, resume, small)
+
+
+def on_sums(out: Path, seed: int, resume: bool, small: bool) -> None:
+    """The tiny world: models made here, judging sums."""
     # Tiny models gain nothing from more threads, and their figures would depend on how many.
     os.environ.setdefault("OMP_NUM_THREADS", "1")
-    quiet_libraries()
     try:
         from j1sdk.report import write_report
         from j1sdk_quickstart.page import quickstart_report
@@ -45,6 +77,33 @@ def quickstart(out: Path, seed: int, resume: bool, small: bool) -> None:
         metrics = journey.run(start, resume)
     write_report(quickstart_report(journey, metrics), out / "report.html")
     show(metrics)
+    tell(out)
+
+
+def on_language(
+    out: Path, seed: int, resume: bool, small: bool, model: str | None, problems: Path | None
+) -> None:
+    """A pretrained model, judging solutions to word problems."""
+    try:
+        from j1sdk.report import write_report
+        from j1sdk_quickstart.real import ALL, MODEL, RealQuickstart, RealSizes
+        from j1sdk_quickstart.real_page import real_report, table
+        from j1sdk_quickstart.word_problems import KINDS, PUBLISHED
+    except ImportError as error:
+        raise MissingExtraError(error.name or "trl", "all") from error
+    sizes = RealSizes.small() if small else RealSizes.fitting()
+    journey = RealQuickstart(out, seed, sizes, model or MODEL, problems or PUBLISHED)
+    messages.print(f"{journey.estimate()} Interrupt it when you like; --resume goes on.")
+    with progress_bars() as start:
+        metrics = journey.run(start, resume)
+    write_report(real_report(journey, metrics), out / "report.html")
+    for kind in (ALL, *KINDS):
+        output.print(block_table(table(metrics, kind)))
+    tell(out)
+
+
+def tell(out: Path) -> None:
+    """Where everything was written."""
     messages.print(f"\nJudge: {out / 'judge'}   Metrics: {out / 'metrics.json'}")
     output.print(f"Report: {out / 'report.html'}", soft_wrap=True)
 

@@ -5,48 +5,36 @@ Each stage leaves its result in `stages/NAME.json`, so an interrupted run goes o
 
 from __future__ import annotations
 
-import json
 import random
 import shutil
-import time
 from collections.abc import Callable, Sequence
-from contextlib import suppress
 from pathlib import Path
-from typing import Any, ClassVar
+from typing import Any
 
 from pydantic import Field
 
 from j1sdk import (
-    ConfigError,
-    JudgeResult,
     JudgeRewardModel,
     PairwiseScores,
     PairwiseVerdict,
     Pointwise,
-    Run,
     Sampling,
     Transformers,
     Value,
 )
 from j1sdk.engines.transformers import load_model
 from j1sdk.evaluation import measure, rate_of
-from j1sdk.files import write_text
 from j1sdk.formats import JudgmentFormat
-from j1sdk.runfile import versions
-from j1sdk.training import Grpo, Progress, Sft, Trainer
-from j1sdk.training.session import LOG_FILE
+from j1sdk.training import Grpo, Progress, Sft
 from j1sdk_quickstart import policy
 from j1sdk_quickstart.models import make_model, make_tokenizer
 from j1sdk_quickstart.pretraining import learn_to_judge, pretrain
+from j1sdk_quickstart.staged import Announce, Staged, verdicts_by_position
 from j1sdk_quickstart.tasks import Arithmetic
 
-METRICS_FILE = "metrics.json"
 FORMATS: tuple[JudgmentFormat, ...] = (PairwiseVerdict(), PairwiseScores(), Pointwise())
 """Formats whose passages the tiny tokenizer knows."""
 ARMS = ("trained_judge", "untrained_judge", "random")
-
-Announce = Callable[[str], Progress]
-"""Called with a stage's title when it starts; returns what is told its steps."""
 
 
 class Sizes(Value):
@@ -81,10 +69,10 @@ class Sizes(Value):
         )
 
 
-class Quickstart:
+class Quickstart(Staged):
     """One run of the quickstart in one folder."""
 
-    stages: ClassVar[tuple[tuple[str, str], ...]] = (
+    stages = (
         ("base", "Pretrain a tiny model on arithmetic"),
         ("fair_judge", "Teach it to judge by what it thinks"),
         ("warm_start", "Give the judge a position bias (SFT)"),
@@ -99,29 +87,17 @@ class Quickstart:
     )
 
     def __init__(self, out: Path, seed: int = 0, sizes: Sizes | None = None) -> None:
-        self.out, self.seed, self.sizes = out, seed, sizes or Sizes()
-
-    def run(self, announce: Announce, resume: bool = False) -> dict[str, Any]:
-        """Run the stages that have no result yet; returns and writes the metrics."""
-        self._claim(resume)
-        self._run_stages(self.stages, announce)
-        metrics = self.metrics()
-        write_text(self.out / METRICS_FILE, json.dumps(metrics, indent=2))
-        return metrics
+        self.sizes = sizes or Sizes()
+        super().__init__(out, seed, {"sizes": self.sizes.model_dump()})
 
     def biased_judge(self, announce: Announce, resume: bool = False) -> Path:
         """Make the judge that training starts from, and no more; returns its folder."""
-        self._claim(resume)
-        self._run_stages(self.stages[:3], announce)
-        return self._judge("warm_start")
-
-    def result(self, stage: str) -> Any:
-        """What a finished stage found."""
-        return self._read(stage)["result"]
+        self.claim(resume)
+        self.run_stages(self.stages[:3], announce)
+        return self.judge_of("warm_start")
 
     def metrics(self) -> dict[str, Any]:
         """The record of the run: what was measured, how long it took, and with what."""
-        finished = {name: self._read(name) for name, _ in self.stages}
         before, after = self.result("judge_before"), self.result("judge_after")
         return {
             "judge": {
@@ -131,20 +107,8 @@ class Quickstart:
                 "after_sampled": after["sampled"],
             },
             "policy": self.result("policy_evaluation"),
-            "seconds": {name: record["seconds"] for name, record in finished.items()},
-            "seed": self.seed,
-            "sizes": self.sizes.model_dump(),
-            "versions": versions(),
+            **self.circumstances(),
         }
-
-    def transcripts(self, stage: str) -> list[JudgeResult]:
-        """A handful of judged tasks of an evaluation stage."""
-        return [JudgeResult.model_validate(one) for one in self.result(stage)["examples"]]
-
-    def log(self, stage: str) -> list[dict[str, Any]]:
-        """A training stage's log."""
-        history: list[dict[str, Any]] = json.loads((self._folder(stage) / LOG_FILE).read_text())
-        return history
 
     def base(self, progress: Progress) -> Any:
         tokenizer = make_tokenizer(FORMATS)
@@ -152,13 +116,13 @@ class Quickstart:
         losses = pretrain(
             model, tokenizer, self.sizes.pretraining_steps, self.seed, progress=progress
         )
-        model.save_pretrained(self._folder("base"))
-        tokenizer.save_pretrained(self._folder("base"))
+        model.save_pretrained(self.folder("base"))
+        tokenizer.save_pretrained(self.folder("base"))
         return {"final_loss": losses[-1], "parameters": model.num_parameters()}
 
     def fair_judge(self, progress: Progress) -> Any:
         """A judge whose verdicts follow from its thoughts."""
-        folder, seed = self._folder("fair_judge"), self.seed
+        folder, seed = self.folder("fair_judge"), self.seed
         engine = self._tiny_judge().engine
         assert isinstance(engine, Transformers)
         model, tokenizer = load_model(engine)
@@ -183,7 +147,7 @@ class Quickstart:
             report_to=(),
             options={"lr_scheduler_type": "constant_with_warmup", "warmup_steps": 5},
         )
-        return self._train("warm_start", judge, data, trainer, progress)
+        return self.learn("warm_start", judge, data, trainer, progress)
 
     def judge_training(self, progress: Progress) -> Any:
         steps = self.sizes.judge_steps
@@ -195,13 +159,13 @@ class Quickstart:
             save_steps=25,
             options={"lr_scheduler_type": "constant_with_warmup", "warmup_steps": 5},
         )
-        judge = JudgeRewardModel.load(self._judge("warm_start"))
-        logged = self._train("judge_training", judge, data, trainer, progress)
-        shutil.copytree(self._judge("judge_training"), self.out / "judge", dirs_exist_ok=True)
+        judge = JudgeRewardModel.load(self.judge_of("warm_start"))
+        logged = self.learn("judge_training", judge, data, trainer, progress)
+        shutil.copytree(self.judge_of("judge_training"), self.out / "judge", dirs_exist_ok=True)
         return logged
 
     def judge_before(self, progress: Progress) -> Any:
-        return self._evaluate(self._judge("warm_start"), progress)
+        return self._evaluate(self.judge_of("warm_start"), progress)
 
     def judge_after(self, progress: Progress) -> Any:
         return self._evaluate(self.out / "judge", progress)
@@ -209,8 +173,8 @@ class Quickstart:
     def policy_warm_start(self, progress: Progress) -> Any:
         sizes = self.sizes
         policy.warm_up(
-            self._folder("base"),
-            self._folder("policy_warm_start"),
+            self.folder("base"),
+            self.folder("policy_warm_start"),
             sizes.policy_examples,
             sizes.forgets,
             self.seed + 3,
@@ -222,7 +186,7 @@ class Quickstart:
         return self._improve("trained_judge", self._reward(self.out / "judge"), progress)
 
     def untrained_judge(self, progress: Progress) -> Any:
-        return self._improve("untrained_judge", self._reward(self._judge("warm_start")), progress)
+        return self._improve("untrained_judge", self._reward(self.judge_of("warm_start")), progress)
 
     def random(self, progress: Progress) -> Any:
         generator = random.Random(self.seed + 4)
@@ -238,7 +202,7 @@ class Quickstart:
         names |= {f"control_{arm}": arm for arm in ARMS[1:]}
         measured = {}
         for step, (name, stage) in enumerate(names.items(), 1):
-            measured[name] = self._exact_match(self._folder(stage), asked)
+            measured[name] = self._exact_match(self.folder(stage), asked)
             progress(step, len(names))
         return measured
 
@@ -268,22 +232,10 @@ class Quickstart:
             "examples": [result.model_dump(mode="json") for result in greedy[:6]],
         }
 
-    def _train(
-        self,
-        stage: str,
-        judge: JudgeRewardModel,
-        data: Arithmetic,
-        trainer: Trainer,
-        progress: Progress,
-    ) -> Any:
-        run = Run(judge=judge, data=data, train=trainer, seed=self.seed)
-        history = trainer.train(run, self._folder(stage), resume=True, progress=progress)
-        return {"last": history[-1]}
-
     def _improve(self, arm: str, reward: Callable[..., Any], progress: Progress) -> Any:
         history = policy.improve(
-            self._folder("policy_warm_start"),
-            self._folder(arm),
+            self.folder("policy_warm_start"),
+            self.folder(arm),
             reward,
             self.sizes.policy_steps,
             self.seed + 6,
@@ -298,57 +250,8 @@ class Quickstart:
     def _tiny_judge(self, stage: str = "base") -> JudgeRewardModel:
         """A judge whose weights are those of a stage."""
         engine = Transformers(
-            model=str(self._folder(stage)), dtype="float32", device="cpu", batch_size=256
+            model=str(self.folder(stage)), dtype="float32", device="cpu", batch_size=256
         )
         return JudgeRewardModel(
             format=PairwiseVerdict(), engine=engine, sampling=Sampling(max_new_tokens=48)
         )
-
-    def _run_stages(self, stages: Sequence[tuple[str, str]], announce: Announce) -> None:
-        for name, title in stages:
-            if not self._result_file(name).exists():
-                self._run_stage(name, announce(title))
-
-    def _run_stage(self, name: str, progress: Progress) -> None:
-        started = time.monotonic()
-        result = getattr(self, name)(progress)
-        record = {"result": result, "seconds": round(time.monotonic() - started, 1)}
-        write_text(self._result_file(name), json.dumps(record))
-
-    def _claim(self, resume: bool) -> None:
-        """Make the folder; raises ConfigError if it holds another run, or one not to resume."""
-        mine = {"seed": self.seed, "sizes": self.sizes.model_dump()}
-        record = self.out / "quickstart.json"
-        if self.out.exists() and any(self.out.iterdir()):
-            if not resume:
-                raise ConfigError(f"{self.out} is not empty: give --resume, or another --out")
-            theirs = None
-            with suppress(OSError, ValueError):
-                theirs = json.loads(record.read_text(encoding="utf-8"))
-            if theirs != mine:
-                raise ConfigError(f"{self.out} holds something else than this run: another --out")
-        write_text(record, json.dumps(mine))
-
-    def _folder(self, stage: str) -> Path:
-        return self.out / "stages" / stage
-
-    def _judge(self, stage: str) -> Path:
-        return self._folder(stage) / "judge"
-
-    def _result_file(self, stage: str) -> Path:
-        return self.out / "stages" / f"{stage}.json"
-
-    def _read(self, stage: str) -> dict[str, Any]:
-        record: dict[str, Any] = json.loads(self._result_file(stage).read_text(encoding="utf-8"))
-        return record
-
-
-def verdicts_by_position(results: Sequence[JudgeResult]) -> dict[str, int]:
-    """How many judgments named the first response shown, the second, and none."""
-    names = ("first response", "second response")
-    counts = dict.fromkeys((*names, "no verdict"), 0)
-    for judgment in (judgment for result in results for judgment in result.judgments):
-        winner = judgment.verdict()
-        named = "no verdict" if winner is None else names[judgment.order.index(winner)]
-        counts[named] += 1
-    return counts
