@@ -11,12 +11,13 @@ from __future__ import annotations
 import json
 from collections.abc import Iterator, Mapping, Sequence
 from pathlib import Path
+from statistics import fmean
 from typing import Any, NamedTuple
 
 from j1sdk_quickstart.real import ALL, ARMS
 from j1sdk_quickstart.real_page import SHOWN
 from j1sdk_quickstart.word_problems import KINDS
-from recording import Row, parser, record, spread
+from recording import Row, half_width, parser, record, spread
 
 from j1sdk.evaluation import Metrics
 from j1sdk.training.session import LOG_FILE
@@ -26,6 +27,11 @@ ROLLOUTS = {
     "flips": "judge/verdict_flip_rate",
 }
 """What is drawn of the rollouts of each step, and its name in a training's log."""
+SIDES = {"before": "#999999", "labels": "#0072b2", "tosses": "#d55e00"}
+KIND_LABELS = {
+    "off-topic": "the solution of another problem",
+    "last-step": "a wrong last step, in the same words",
+}
 COLOURS = {"labels": "#0072b2", "tosses": "#d55e00"}
 
 
@@ -126,6 +132,34 @@ def draw(starts: Sequence[Start], path: Path) -> None:
     figure.savefig(path, metadata={"Date": None})
 
 
+def bars(rows: Sequence[Row], path: Path) -> None:
+    """Before and after, for each kind of pairs: the mean over starts, and its interval."""
+    try:
+        from matplotlib.figure import Figure
+    except ImportError:
+        return
+    figure = Figure(figsize=(8, 3), layout="constrained")
+    axes = figure.subplots()
+    for place, (arm, colour) in enumerate(SIDES.items()):
+        for kind, label in enumerate(KINDS):
+            measured = values(rows, arm, label, "right in both orders")
+            half = half_width(measured) if len(measured) > 1 else 0.0
+            mean, where = fmean(measured), kind + 0.27 * (place - 1)
+            errors = [[min(half, mean)], [min(half, 1 - mean)]]
+            name = None if kind else ARMS[arm]
+            axes.bar(where, mean, 0.25, yerr=errors, capsize=4, color=colour, label=name)
+            axes.text(where + 0.03, mean + 0.02, f"{mean:.2f}", fontsize=9)
+    axes.set_xticks(range(len(KINDS)), [KIND_LABELS[kind] for kind in KINDS])
+    axes.set(ylabel="right in both orders", ylim=(0, 1.08))
+    figure.legend(*axes.get_legend_handles_labels(), loc="outside upper center", ncols=3)
+    figure.savefig(path, metadata={"Date": None})
+
+
+def values(rows: Sequence[Row], arm: str, kind: str, label: str) -> list[float]:
+    """One value for each start."""
+    return [row[label] for row in rows if (row["judge"], row["pairs"]) == (ARMS[arm], kind)]
+
+
 def told(asked: Mapping[str, Any]) -> str:
     return ", ".join(f"{name} {value}" for name, value in asked["sizes"].items())
 
@@ -150,6 +184,7 @@ def main() -> None:
         **{f"note {number}": note for number, note in enumerate(chosen.note, 1)},
     )
     draw(starts, chosen.out / "real_quickstart.svg")
+    bars(rows, chosen.out / "real_quickstart_bars.svg")
 
 
 if __name__ == "__main__":

@@ -1,4 +1,4 @@
-"""What the README shows is what happens."""
+"""What the README and the first pages show is what happens."""
 
 from __future__ import annotations
 
@@ -13,23 +13,31 @@ from pathlib import Path
 import click
 import pytest
 from click.testing import CliRunner
+from pages import blocks
 
 from j1sdk.catalogue import Catalogue
 from j1sdk.cli import j1
 from j1sdk.run import build_run
 
 ROOT = Path(__file__).parent.parent
-README = (ROOT / "README.md").read_text(encoding="utf-8")
-COMMANDS = [line.split("#")[0].strip() for line in re.findall(r"^    (j1 .*)$", README, re.M)]
+README, USING, FIRST_HOUR = (
+    (ROOT / name).read_text(encoding="utf-8")
+    for name in ("README.md", "docs/using.md", "docs/first_hour.md")
+)
+COMMANDS = [
+    line.split("#")[0].strip()
+    for page in (README, FIRST_HOUR)
+    for line in re.findall(r"^    (j1 .*)$", page, re.M)
+]
+PROGRAMS = [*blocks(README, "python"), *blocks(USING, "python")]
 
 
-def blocks(language: str) -> list[str]:
-    return re.findall(rf"^```{language}\n(.*?)^```", README, re.M | re.S)
+def test_it_is_read_in_minutes() -> None:
+    assert len(README.splitlines()) <= 150
 
 
-@pytest.mark.parametrize("number", range(len(blocks("python"))))
-def test_a_python_block_runs(number: int, quickstart_home: Path) -> None:
-    program = blocks("python")[number]
+@pytest.mark.parametrize("program", PROGRAMS, ids=range(len(PROGRAMS)))
+def test_a_python_block_runs(program: str, quickstart_home: Path) -> None:
     done = subprocess.run(
         [sys.executable, "-c", program], cwd=quickstart_home, capture_output=True, text=True,
         env={**os.environ, "HF_HUB_OFFLINE": "1"}, check=False,
@@ -45,14 +53,14 @@ def like(shown: str) -> str:
 
 
 def test_the_run_file_is_accepted() -> None:
-    described = next(tomllib.loads(block) for block in blocks("toml") if "[judge]" in block)
-    run = build_run(described)
+    (described,) = blocks(FIRST_HOUR, "toml")
+    run = build_run(tomllib.loads(described))
     assert run.train is not None
     run.train.check(run)
 
 
 def test_the_plugin_registers() -> None:
-    program = next(block for block in blocks("python") if "hookimpl" in block)
+    program = next(block for block in blocks(README, "python") if "hookimpl" in block)
     namespace: dict[str, object] = {"__name__": "my_module"}
     exec(program, namespace)
     plugin = type(sys)("my_module")
@@ -76,4 +84,5 @@ def test_a_command_has_the_options_shown(command: str) -> None:
 
 def test_every_make_target_shown_exists() -> None:
     targets = re.findall(r"^([a-z-]+):", (ROOT / "Makefile").read_text(encoding="utf-8"), re.M)
-    assert set(re.findall(r"^    make ([a-z-]+)$", README, re.M)) <= set(targets)
+    shown = re.findall(r"(?:^    |`)make ([a-z-]+)(?:$|`)", README, re.M)
+    assert "quickstart" in shown and set(shown) <= set(targets)
