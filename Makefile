@@ -51,7 +51,8 @@ test-stack: install-stack
 	$(STACK)/bin/pytest -m stack $(AT_ONCE) tests/stack
 
 # each framework in a folder of its own, put before what is installed: their pins exclude each other
-test-frameworks: $(FRAMEWORKS:%=test-framework-%)
+test-frameworks: install
+	$(MAKE) --no-print-directory --jobs=2 --output-sync=target $(FRAMEWORKS:%=test-framework-%)
 
 test-framework-%: install $(HOSTS)/%/.installed
 	PYTHONPATH=$(CURDIR)/$(HOSTS)/$* $(VENV)/bin/pytest -m frameworks -W default -p no:eval_protocol \

@@ -59,3 +59,9 @@ def test_recorded_figures_say_what_made_them(path: Path) -> None:
 def test_every_recorded_figure_has_its_script() -> None:
     scripts = {path.stem for path in BENCHMARKS.glob("*.py")}
     assert {path.stem for path in BENCHMARKS.glob("results/*.json")} <= scripts
+
+
+def test_a_step_is_told_by_its_parts(tmp_path: Path) -> None:
+    rows = measured("step", tmp_path)["rows"]
+    assert [row["part"] for row in rows] == ["sampling", "learning", "step"]
+    assert all(row["ratio"] > 0 for row in rows)

@@ -242,7 +242,9 @@ class Grpo(TrlTrainer):
     def build(
         self, run: Run, model: PreTrainedModel, tokenizer: PreTrainedTokenizerBase, out: Path
     ) -> Any:
-        from trl import GRPOConfig, GRPOTrainer
+        from trl import GRPOConfig
+
+        from j1sdk.training.shared_prefix import SharedPrefixTrainer
 
         parts = parts_of(run.judge, self.multitask, self.rewards)
         asked = [Asker(part.judge, tokenizer) for part in parts]
@@ -258,7 +260,7 @@ class Grpo(TrlTrainer):
             per_task // len(parts),
             partial(decode, tokenizer, **template_options(run.judge)),
         )
-        return GRPOTrainer(
+        return SharedPrefixTrainer(
             model=model,
             reward_funcs=functions_of(parts, laid, per_visit * config.num_generations, read),
             args=config,

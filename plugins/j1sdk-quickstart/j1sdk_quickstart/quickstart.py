@@ -52,6 +52,8 @@ class Sizes(Value):
     forgets: float = 0.6
     """How often the policy's examples forget to carry."""
     policy_steps: int = 40
+    policy_prompts: int = Field(default=16, ge=1)
+    """Of one step; each has eight answers, and every pair of them is judged in both orders."""
     held_out: int = Field(default=400, ge=1)
     """Pairs, and prompts, to evaluate on."""
 
@@ -65,6 +67,7 @@ class Sizes(Value):
             judge_steps=2,
             policy_examples=640,
             policy_steps=2,
+            policy_prompts=1,
             held_out=20,
         )
 
@@ -240,6 +243,7 @@ class Quickstart(Staged):
             self.sizes.policy_steps,
             self.seed + 6,
             progress,
+            self.sizes.policy_prompts,
         )
         return {"last": history[-1]}
 
