@@ -63,7 +63,6 @@ def rankings() -> dict[str, str]:
 def sources() -> dict[str, str]:
     return {
         "jsonl": "j1sdk.data.jsonl:JsonLines",
-        "judgments": "j1sdk.data.judgments:Judgments",
     }
 
 
@@ -192,7 +191,7 @@ IN_PLUGINS: dict[str, dict[str, tuple[str, ...]]] = {
         "formats": ("hinted", "reward-anything", "rm-r1", "rrm", "think-j"),
         "rankings": ("elo",),
         "rewards": ("length-bonus", "preference-strength", "rating-closeness"),
-        "sources": ("reflections",),
+        "sources": ("judgments", "reflections"),
         "trainers": ("on-policy-dpo", "rejection-sft"),
     },
     "j1sdk-quickstart": {

@@ -12,11 +12,11 @@ from pathlib import Path
 
 import pytest
 from click.testing import CliRunner
+from j1sdk_family.judgments import Selection
 from j1sdk_family.rejection import OnPolicyDpo, RejectionSft
 
 from j1sdk.catalogue import catalogue
 from j1sdk.cli import j1
-from j1sdk.data.judgments import Selection
 from j1sdk.run import Run, build_run
 from j1sdk.training.chain import Chain
 

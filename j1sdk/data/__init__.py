@@ -21,13 +21,11 @@ from j1sdk.types import JudgmentTask, Presentation, presentations
 
 if TYPE_CHECKING:
     from j1sdk.data.jsonl import JsonLines, read_lines
-    from j1sdk.data.judgments import Judgments
 
 __all__ = [
     "Demonstration",
     "JsonLines",
     "JudgmentPreference",
-    "Judgments",
     "Learnt",
     "Source",
     "gold_scores",

@@ -2,6 +2,8 @@
 
 from pathlib import Path
 
+from j1sdk_family.judgments import Judgments
+
 from j1sdk import (
     VLLM,
     Adaptive,
@@ -35,7 +37,6 @@ from j1sdk import (
     VerdictCorrectness,
     Vote,
 )
-from j1sdk.data import Judgments
 from j1sdk.evaluation import Metrics, Pairs, measure
 from j1sdk.report import Bars, Report, write_report
 from j1sdk.server import Serve, served

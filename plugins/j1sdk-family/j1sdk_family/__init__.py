@@ -32,7 +32,10 @@ def rewards() -> dict[str, str]:
 
 @hookimpl
 def sources() -> dict[str, str]:
-    return {"reflections": "j1sdk_family.reflections:Reflections"}
+    return {
+        "judgments": "j1sdk_family.judgments:Judgments",
+        "reflections": "j1sdk_family.reflections:Reflections",
+    }
 
 
 @hookimpl

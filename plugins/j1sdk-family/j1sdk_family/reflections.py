@@ -13,9 +13,9 @@ from itertools import combinations, product
 from typing import ClassVar, NamedTuple
 
 from j1sdk.data import Demonstration
-from j1sdk.data.judgments import EXAMPLES, Counts, Judgments, Kept, balanced, readable
 from j1sdk.errors import ConfigError
 from j1sdk.formats import JudgmentFormat
+from j1sdk_family.judgments import EXAMPLES, Counts, Judgments, Kept, balanced, readable
 
 CONNECTIVE = "\n\nWait, let me check that again.\n\n"
 

@@ -23,7 +23,6 @@ from typing import Any, ClassVar
 from pydantic import Field
 
 from j1sdk.data import Source
-from j1sdk.data.judgments import Judgments, Selection
 from j1sdk.engines import Engine
 from j1sdk.errors import DataError
 from j1sdk.judge import JudgeRewardModel
@@ -34,6 +33,7 @@ from j1sdk.training.chain import Chain, with_model
 from j1sdk.training.trl import Sft, TrlTrainer
 from j1sdk.training.trl_dpo import Dpo
 from j1sdk.types import JudgmentTask
+from j1sdk_family.judgments import Judgments, Selection
 from j1sdk_family.reflections import CONNECTIVE, Reflections
 
 SAMPLES, HINTED = "samples", "hinted"

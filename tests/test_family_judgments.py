@@ -9,12 +9,12 @@ from pathlib import Path
 from typing import Any
 
 import pytest
+from j1sdk_family.judgments import Judgments
+from j1sdk_family.recorded import sampled
 from j1sdk_family.reflections import CONNECTIVE, Reflections
 
 from j1sdk.data import Demonstration
 from j1sdk.data.jsonl import JsonLines
-from j1sdk.data.judgments import Judgments
-from j1sdk.data.recorded import sampled
 from j1sdk.engines.scripted import Scripted
 from j1sdk.errors import ConfigError, DataError
 from j1sdk.formats.pairwise_scores import PairwiseScores

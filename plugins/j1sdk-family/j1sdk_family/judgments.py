@@ -27,10 +27,10 @@ from pydantic import Field
 
 from j1sdk.component import Value
 from j1sdk.data import Demonstration, JudgmentPreference, Learnt, Source
-from j1sdk.data.recorded import Sampled, judgments_by_task, sampled
 from j1sdk.errors import DataError, JudgmentError
 from j1sdk.formats import JudgmentFormat
 from j1sdk.types import JudgmentTask
+from j1sdk_family.recorded import Sampled, judgments_by_task, sampled
 
 logger = logging.getLogger(__name__)
 Item = TypeVar("Item")
