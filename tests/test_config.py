@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import re
 import tomllib
+from importlib.metadata import version
 from pathlib import Path
 from textwrap import dedent
 from typing import Any, Literal
@@ -339,7 +340,7 @@ def test_the_record_says_what_made_it(tmp_path: Path) -> None:
     run = open_run(tmp_path)
     assert (run.seed, run.train) == (7, Grpo(steps=3))
     assert {"python", "j1sdk", "torch", "transformers", "trl"} <= set(run.made_with)
-    assert run.made_with["j1sdk"] == "0.1.0"
+    assert run.made_with["j1sdk"] == version("j1sdk")
 
 
 def test_the_run_is_not_that_of_another_judge(tmp_path: Path) -> None:
