@@ -79,10 +79,13 @@ $(VENV)/.installed: constraints.txt $(PROJECTS)
 
 install-stack: $(STACK)/.installed
 
-$(STACK)/.installed: requirements-stack.txt $(PROJECTS)
+$(STACK)/.needed: requirements-stack.txt
 	test -x $(STACK)/bin/python || $(PYTHON) -m venv $(STACK)
 	$(STACK)/bin/pip install --quiet -c requirements-stack.txt torch==2.13.0
 	DS_BUILD_OPS=0 DS_ACCELERATOR=cpu $(STACK_PIP) --use-pep517 -r requirements-stack.txt
+	touch $@
+
+$(STACK)/.installed: $(STACK)/.needed $(PROJECTS)
 	$(STACK_PIP) --config-settings editable_mode=compat -e . $(addprefix -e ./,$(PLUGINS))
 	touch $@
 

@@ -38,7 +38,7 @@ ROOT = Path(__file__).parents[1]
 sys.path.insert(0, str(ROOT / "tests" / "support"))
 
 from biased_judge import biased_judge, odds_of  # noqa: E402
-from learning import RECIPE, Recipe, judged, run_of, sums, tossed  # noqa: E402
+from learning import RECIPE, TESTED, Recipe, judged, run_of, sums, tossed  # noqa: E402
 from learnt import ALPHA, SignTest, exact, right_in_both, sign_test  # noqa: E402
 from openrlhf_runs import VLLM_ON_CPU, finish, started  # noqa: E402
 
@@ -74,6 +74,11 @@ CHOSEN = (
     "recipe and length were fixed on two pilots of an earlier kind of start: by step 20 both had"
     " passed 0.8 at T = 1, and half as many steps were added. They were kept when the starts were"
     " made anew with a measured bias"
+)
+
+
+TESTED_WHY = (
+    f"`make test-stack` trains for {TESTED.steps} steps, chosen on the first three starts below"
 )
 
 
@@ -239,14 +244,39 @@ def rejections(rows: Sequence[Row]) -> str:
     return f"{each}; chance that a new start fails: {chance_to_fail(tests):.1e}"
 
 
-def chance_to_fail(tests: Sequence[SignTest]) -> float:
-    """By Student's t predictive distribution of the next start's share of discordant pairs won.
+def chances(rows: Sequence[Row], setting: Setting) -> dict[str, str]:
+    """The same after each number of steps, from rates: at least so far are the two apart.
 
-    z = (wins - losses) / sqrt(wins + losses) is the normal form of the sign test.
+    Pairs that both judges got right count for neither, and are not known from rates: with them
+    left in, z is smaller than that of the test.
     """
+    told, column = {}, f"consistent, {SAMPLED}"
+    for step in range(setting.every, setting.recipe.steps + 1, setting.every):
+        right = [
+            [row[column] * setting.pairs for row in rows if (row["by"], row["step"]) == (by, step)]
+            for by in (LABELS, TOSSES)
+        ]
+        values = [normal(wins, losses) for wins, losses in zip(*right, strict=True)]
+        shown = ", ".join(f"{value:.1f}" for value in values)
+        if len(values) > 1:
+            shown += f"; chance that a new start fails: {predicted(values):.1e}"
+        told[f"sign test as z, at least, step {step}"] = shown
+    return told
+
+
+def normal(wins: float, losses: float) -> float:
+    """The sign test's normal form."""
+    return (wins - losses) / max(wins + losses, 1) ** 0.5
+
+
+def chance_to_fail(tests: Sequence[SignTest]) -> float:
+    return predicted([normal(test.wins, test.losses) for test in tests])
+
+
+def predicted(values: Sequence[float]) -> float:
+    """The chance to fail, by Student's t predictive distribution of the next start's z."""
     from scipy.stats import norm, t
 
-    values = [(test.wins - test.losses) / max(test.wins + test.losses, 1) ** 0.5 for test in tests]
     scale = stdev(values) * (1 + 1 / len(values)) ** 0.5
     return float(t.cdf((norm.isf(ALPHA) - fmean(values)) / scale, len(values) - 1))
 
@@ -309,7 +339,7 @@ def main() -> None:
     torch.set_num_threads(1)
     options = parser((__doc__ or "").splitlines()[0])
     options.add_argument("--work", type=Path, default=WORK, help="folder for judges and judgments")
-    options.add_argument("--starts", type=int, nargs="+", default=range(5), help="their seeds")
+    options.add_argument("--starts", type=int, nargs="*", default=range(5), help="their seeds")
     options.add_argument("--add", action="store_true", help="to the starts recorded already")
     chosen = options.parse_args()
     setting = QUICK if chosen.quick else Setting(chosen.starts)
@@ -324,6 +354,8 @@ def main() -> None:
         chosen.out,
         **gains(rows, setting),
         sign_test=rejections(rows),
+        **chances(rows, setting),
+        tested=TESTED_WHY,
         recipe=told(setting.recipe),
         chosen=CHOSEN,
         measured=f"{setting.pairs} pairs that no training shows; at T = 1, the mean of two draws",

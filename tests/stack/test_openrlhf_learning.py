@@ -15,7 +15,7 @@ from pathlib import Path
 
 import pytest
 from biased_judge import biased_judge, fingerprint
-from learning import RECIPE, Recipe, judged, run_of, sums, tossed
+from learning import TESTED, Recipe, judged, run_of, sums, tossed
 from learnt import ALPHA, START, right_in, right_in_both, sign_test
 from openrlhf_runs import Finished, finish, moved, series, started, weights
 
@@ -25,7 +25,7 @@ from j1sdk.evaluation.metrics import measure
 pytestmark = pytest.mark.stack
 
 PAIRS = 300
-SHORT = RECIPE._replace(steps=6, estimator="dr_grpo")
+SHORT = TESTED._replace(steps=4, estimator="dr_grpo")
 """Where nothing need be learnt."""
 BEFORE, LABELS, TOSSES, AT_ONCE = "before", "labels", "tosses", "at once"
 ENGINE = re.compile(r"EngineCore pid=(\d+)")
@@ -44,11 +44,11 @@ def learnt(start: Path, tmp_path_factory: pytest.TempPathFactory) -> dict[str, F
     consistency would pay one half for the same response in both orders, and nothing for a flip,
     which is enough for a judge that can add to give up its bias.
     """
-    folder, tasks = tmp_path_factory.mktemp("learnt"), sums(RECIPE, seed=2 + START)
+    folder, tasks = tmp_path_factory.mktemp("learnt"), sums(TESTED, seed=2 + START)
     data = {LABELS: tasks, TOSSES: tossed(tasks, folder / "tosses.jsonl")}
     runs = {}
     for name, source in data.items():
-        run = run_of(start, source, RECIPE, engines=2, colocate=False)
+        run = run_of(start, source, TESTED, engines=2, colocate=False)
         with started(run, folder / name) as command:
             runs[name] = finish(command, 1200)
     return runs
@@ -84,7 +84,7 @@ def figures(measured: Mapping[str, list[JudgeResult]]) -> str:
         f"{name} {found.position_consistent_accuracy:.3f} ({found.verdict_flip_rate:.3f} flipped)"
         for name, found in rates.items()
     ]
-    return f"start {START}, {RECIPE.steps} steps, consistent at T = 1: {', '.join(told)}"
+    return f"start {START}, {TESTED.steps} steps, consistent at T = 1: {', '.join(told)}"
 
 
 def test_it_begins_with_position_bias(measured: dict[str, list[JudgeResult]]) -> None:
@@ -110,7 +110,7 @@ def test_nothing_is_left_behind(runs: dict[str, Finished]) -> None:
     assert [run.left for run in runs.values()] == [[], [], []]
 
 
-@pytest.mark.parametrize("name, recipe", [(LABELS, RECIPE), (TOSSES, RECIPE), (AT_ONCE, SHORT)])
+@pytest.mark.parametrize("name, recipe", [(LABELS, TESTED), (TOSSES, TESTED), (AT_ONCE, SHORT)])
 def test_every_rollout_of_both_orders_is_trained_on(
     name: str, recipe: Recipe, runs: dict[str, Finished]
 ) -> None:
