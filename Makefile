@@ -47,8 +47,9 @@ test: lint
 test-all: install
 	$(VENV)/bin/pytest -m "slow and not stack and not frameworks" $(AT_ONCE)
 
+# two runs of OpenRLHF at once take their time on two cores
 test-stack: install-stack
-	$(STACK)/bin/pytest -m stack $(AT_ONCE) tests/stack
+	$(STACK)/bin/pytest -m stack --timeout=1200 $(AT_ONCE) tests/stack
 
 # each framework in a folder of its own, put before what is installed: their pins exclude each other
 test-frameworks: install

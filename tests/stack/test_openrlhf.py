@@ -61,7 +61,7 @@ def hesitant(tmp_path_factory: pytest.TempPathFactory) -> Path:
         written = generator.choice((guess, format.thought(thought)))
         return Lesson(format.render(shown), written + str(tokenizer.eos_token))
 
-    tokenizer = make_tokenizer([format])
+    tokenizer = make_tokenizer([format, Pointwise()])  # bytes of a prompt would be 400 tokens
     model = make_model(tokenizer, seed=0, hidden=128, layers=2)
     optimizers = make_optimizers(model)
     for step in range(100):

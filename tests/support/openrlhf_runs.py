@@ -116,7 +116,7 @@ class Finished(NamedTuple):
     left: list[psutil.Process]
 
 
-def finish(command: Command, seconds: float = 400) -> Finished:
+def finish(command: Command, seconds: float = 1000) -> Finished:
     status = command.end(seconds)
     assert status == 0, command.said
     return Finished(status, command.said, command.out, command.history, command.processes())
