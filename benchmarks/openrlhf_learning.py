@@ -266,7 +266,7 @@ def chances(rows: Sequence[Row], setting: Setting) -> dict[str, str]:
 
 def normal(wins: float, losses: float) -> float:
     """The sign test's normal form."""
-    return (wins - losses) / max(wins + losses, 1) ** 0.5
+    return float((wins - losses) / max(wins + losses, 1) ** 0.5)
 
 
 def chance_to_fail(tests: Sequence[SignTest]) -> float:
