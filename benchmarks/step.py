@@ -1,6 +1,6 @@
 """Where the time of a GRPO step goes, with and without a prompt shared by its rollouts.
 
-    python benchmarks/step.py    # needs `make real-model`; some ten minutes of one core
+    python benchmarks/step.py    # needs `make real-model`; some five minutes of one core
 
 Both ways take turns on the same pairs, from the same weights: 2 pairs in 2 orders with 4 rollouts.
 """
@@ -110,7 +110,7 @@ def main() -> int:
     with TemporaryDirectory() as folder:
         rows = measure(tiny(Path(folder)), 1, 8)  # what is loaded and compiled but once
         if not chosen.quick:
-            rows = measure(chosen.model, 2, chosen.tokens)
+            rows = measure(chosen.model, 1, chosen.tokens)
     facts = {"step": "2 pairs x 2 orders x 4 rollouts", "threads": 1}
     title = "A GRPO step on a CPU, with the prompt computed once for its rollouts"
     record("step", title, rows, chosen.out, **facts)
