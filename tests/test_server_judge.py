@@ -193,7 +193,7 @@ def test_judgments_are_counted_with_all_others() -> None:
 def test_a_very_long_response_is_quoted_off_the_event_loop(
     monkeypatch: pytest.MonkeyPatch,
 ) -> None:
-    """Which goes on meanwhile, for others; in the control, on the loop, it turns a few times in all."""
+    """Which goes on meanwhile, for others; in the control, on the loop, it turns a few times."""
     turned = turns_while_quoting()
     monkeypatch.setattr(deliberation, "LONG", 10**9)
     assert turned > 2 * turns_while_quoting()
