@@ -27,7 +27,7 @@ ROLLOUTS = {
     "flips": "judge/verdict_flip_rate",
 }
 """What is drawn of the rollouts of each step, and its name in a training's log."""
-SIDES = {"before": "#999999", "labels": "#0072b2", "tosses": "#d55e00"}
+SIDES = {"warm_start": "#999999", "labels": "#0072b2", "tosses": "#d55e00"}
 KIND_LABELS = {
     "off-topic": "the solution of another problem",
     "last-step": "a wrong last step, in the same words",

@@ -10,21 +10,21 @@ from __future__ import annotations
 import sys
 import time
 from collections import Counter
-from collections.abc import Callable, Iterator
-from contextlib import contextmanager
+from collections.abc import Callable
 from pathlib import Path
 from tempfile import TemporaryDirectory
 from typing import Any
 
 import torch
 from j1sdk_quickstart.models import make_model, make_tokenizer
+from j1sdk_quickstart.real import upper_layers
 from j1sdk_quickstart.tasks import Arithmetic
 from recording import Row, parser, record
 from transformers import AutoModelForCausalLM, AutoTokenizer
 from trl import GRPOTrainer
 
 from j1sdk import JudgeRewardModel, PairwiseVerdict, Run, Sampling, Transformers
-from j1sdk.training.trl import Grpo, Lora
+from j1sdk.training.trl import Grpo
 
 MODEL = Path(__file__).parents[1] / ".cache" / "real-model" / "SmolLM2-135M-Instruct"
 WAYS = {"shared": None, "as TRL has it": GRPOTrainer}
@@ -38,19 +38,16 @@ def made(model: Path, out: Path, steps: int, tokens: int) -> Any:
         format=PairwiseVerdict(), engine=engine, sampling=Sampling(max_new_tokens=tokens)
     )
     opened = AutoModelForCausalLM.from_pretrained(model, dtype=torch.float32)
-    count = opened.config.num_hidden_layers
-    upper = "|".join(map(str, range(count // 3, count)))
-    lora = Lora(dropout=0.0, target_modules=rf".*layers\.({upper})\..*_proj")
+    lora = upper_layers(str(model))
     grpo = Grpo(steps=steps, tasks_per_step=2, rollouts=4, micro_batch=8, lora=lora, report_to=())
     run = Run(judge=judge, data=Arithmetic(limit=2), train=grpo, seed=0)
     return grpo.build(run, opened, AutoTokenizer.from_pretrained(model), out)
 
 
-@contextmanager
-def timed(trainer: Any, spent: Counter[str]) -> Iterator[None]:
-    """Add up the CPU seconds of a trainer's parts."""
+def watch(trainer: Any, spent: Counter[str]) -> None:
+    """Add up the CPU seconds of a trainer's parts from now on."""
 
-    def watch(name: str, label: str) -> None:
+    def timed(name: str, label: str) -> Callable[..., Any]:
         work: Callable[..., Any] = getattr(trainer, name)
 
         def watched(*given: Any, **options: Any) -> Any:
@@ -59,11 +56,10 @@ def timed(trainer: Any, spent: Counter[str]) -> Iterator[None]:
             spent[label] += time.process_time() - began  # type: ignore[assignment]
             return result
 
-        setattr(trainer, name, watched)
+        return watched
 
     for name, label in PARTS.items():
-        watch(name, label)
-    yield
+        setattr(trainer, name, timed(name, label))
 
 
 def measure(model: Path, steps: int, tokens: int) -> list[Row]:
@@ -73,8 +69,8 @@ def measure(model: Path, steps: int, tokens: int) -> list[Row]:
         with TemporaryDirectory() as folder:
             trainer = made(model, Path(folder), steps, tokens)
             trainer.__class__ = kind or trainer.__class__
-            with timed(trainer, spent.setdefault(way, Counter())):
-                trainer.train()
+            watch(trainer, spent.setdefault(way, Counter()))
+            trainer.train()
         spent[way]["learning"] = spent[way].pop(PARTS["training_step"]) - spent[way]["sampling"]
         spent[way]["step"] = sum(spent[way].values())
     ours, theirs = spent.values()

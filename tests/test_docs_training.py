@@ -15,10 +15,13 @@ from click.testing import CliRunner
 from j1sdk_family.judgments import Selection
 from j1sdk_family.rejection import OnPolicyDpo, RejectionSft
 
+from j1sdk import JudgmentTask, PairwiseVerdict
 from j1sdk.catalogue import catalogue
 from j1sdk.cli import j1
+from j1sdk.deliberation import replay
 from j1sdk.run import Run, build_run
 from j1sdk.training.chain import Chain
+from j1sdk.types import Completion, presentations
 
 ROOT = Path(__file__).parents[1]
 PAGE = (ROOT / "docs" / "training.md").read_text(encoding="utf-8")
@@ -77,6 +80,9 @@ def test_a_command_has_the_options_shown(command: list[str]) -> None:
     assert all(word in told for word in command if word.startswith("--"))
 
 
+SUM = JudgmentTask.from_pair("38+47", "085", "075")
+
+
 def test_recorded_judgments_become_preferences_as_shown(quickstart_home: Path) -> None:
     command = [sys.executable, "-c", blocks("python")[0]]
     done = subprocess.run(command, cwd=quickstart_home, capture_output=True, text=True)
@@ -85,5 +91,6 @@ def test_recorded_judgments_become_preferences_as_shown(quickstart_home: Path) -
     found = ast.literal_eval(counts)
     left = sum(found.values()) - found["presentations"]
     assert found["presentations"] == left == 120 and found["examples"] > 0
-    assert chosen[0] == "<think>" and "</think>" in "\n".join(chosen), "what it drew is by chance"
-    assert chosen[-1].startswith("<answer>[[")
+    assert chosen[0] == "<think>" and chosen[-1].startswith("<answer>[[")
+    written = Completion(text="\n".join(chosen), finish_reason="stop")
+    assert all(replay(PairwiseVerdict(), one, written).ok for one in presentations(SUM, 2))

@@ -63,6 +63,29 @@ def test_the_trained_judge_and_a_report_are_left(out: Path) -> None:
     assert "right in both orders" in page and "control: GRPO by lots" in page
 
 
+def test_what_an_interrupted_stage_took_is_counted(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """The control trains for as long as GRPO did, which may have been interrupted."""
+    clock = iter([0.0, 100.0, 200.0, 230.0])
+    monkeypatch.setattr("j1sdk_quickstart.staged.time.monotonic", lambda: next(clock))
+    tries = iter([KeyboardInterrupt(), None])
+
+    class Once(RealQuickstart):
+        stages = (("labels", "Train"),)
+
+        def work(self, stage: str, progress: Progress) -> str:
+            if (interrupt := next(tries)) is not None:
+                raise interrupt
+            return "learnt"
+
+    journey = Once(tmp_path, 0, RealSizes.small(), "none")
+    with pytest.raises(KeyboardInterrupt):
+        journey.run_stages(journey.stages, lambda title: lambda done, total: None)
+    journey.run_stages(journey.stages, lambda title: lambda done, total: None)
+    assert journey.read("labels") == {"result": "learnt", "seconds": 130.0}
+
+
 def test_both_rewards_see_the_same_pairs(problems: Path) -> None:
     gold, lots = (WordProblems(path=problems, seed=2, tossed=one).load() for one in (False, True))
     assert [one.prompt for one in gold] == [one.prompt for one in lots]

@@ -193,16 +193,16 @@ def test_judgments_are_counted_with_all_others() -> None:
 def test_a_very_long_response_is_quoted_off_the_event_loop(
     monkeypatch: pytest.MonkeyPatch,
 ) -> None:
-    """Which goes on meanwhile, for others; in the control, on the loop, it turns a few times."""
+    """Which goes on meanwhile, for others; the control has it quoted on the loop."""
     turned = turns_while_quoting()
     monkeypatch.setattr(deliberation, "LONG", 10**9)
-    assert turned > 2 * turns_while_quoting()
+    assert turned > 50 > turns_while_quoting()
 
 
 def turns_while_quoting() -> int:
-    """How often the event loop turns while 400,000 characters are made ready to be judged."""
+    """How often the event loop turns while four million characters are made ready to be judged."""
     judge = pointwise(scored(5))
-    task = JudgmentTask(prompt="2+2?", responses=("<" * 400_000,))
+    task = JudgmentTask(prompt="2+2?", responses=("<" * 4_000_000,))
 
     async def count() -> int:
         judging, turns = asyncio.create_task(judge.judge_async([task])), 0

@@ -147,6 +147,7 @@ def test_a_row_keeps_all_that_belongs_to_it() -> None:
         ({"layer_types": None, "sliding_window": 4096}, False),
         ({"layer_types": None, "sliding_window": None}, True),
         ({"_attn_implementation": "flash_attention_2"}, False),
+        ({"alibi": True}, False),
     ],
 )
 def test_a_model_that_makes_its_own_masks_goes_trls_way(
@@ -156,3 +157,15 @@ def test_a_model_that_makes_its_own_masks_goes_trls_way(
     for name, value in changes.items():
         object.__setattr__(model.config, name, value)
     assert shareable(model) is expected
+
+
+def test_so_does_one_with_a_state_that_runs_through_all_tokens() -> None:
+    """Half attention and half state: packed rows would go through it, and be wrong."""
+    from transformers import JambaConfig, JambaForCausalLM
+
+    config = JambaConfig(
+        vocab_size=32, hidden_size=16, intermediate_size=16, num_hidden_layers=2,
+        num_attention_heads=2, num_key_value_heads=2, num_experts=1, mamba_d_state=4,
+        attn_layer_period=2, attn_layer_offset=1, use_mamba_kernels=False,
+    )  # fmt: skip
+    assert shareable(JambaForCausalLM(config)) is False

@@ -1,14 +1,15 @@
 """GRPO that computes a prompt once for all of its rollouts, to sample them and to learn from them.
 
-A judge's prompt holds two responses, and is often longer than what it writes; TRL repeats it for
-every rollout. Here the rollouts of a prompt stand behind it in one row, each with the prompt's last
-token before it, and a mask keeps each from seeing the others: the numbers stay the same.
+A judge's prompt is often longer than what it writes; TRL repeats it for every rollout. Here the
+rollouts of a prompt stand behind it in one row, each with the prompt's last token before it, and a
+mask keeps each from seeing the others: the numbers stay the same.
 """
 
 from __future__ import annotations
 
 from collections.abc import Callable, Iterator, Sequence
 from contextlib import contextmanager
+from inspect import signature
 from typing import Any, NamedTuple
 
 import torch
@@ -17,8 +18,6 @@ from trl.trainer.utils import split_tensor_dict
 
 Tensor = torch.Tensor
 Batch = dict[str, Any]
-FULL = "full_attention"
-"""A layer that sees all earlier tokens, as transformers calls it."""
 
 
 class Packed(NamedTuple):
@@ -77,11 +76,20 @@ def visible(known: Tensor, length: int, written: int) -> Tensor:
 
 
 def shareable(model: Any) -> bool:
-    """Whether a model takes a mask as it is given, and sees all of it in every layer."""
+    """Whether a causal model sees what a mask says in every layer, at the positions it is given.
+
+    Others would compute something else from packed rows, and say nothing: those with a window, with
+    a state that runs through all tokens, or that find positions for themselves.
+    """
     config = model.config.get_text_config()
     layers = getattr(config, "layer_types", None)
-    windowed = getattr(config, "sliding_window", None) if layers is None else None
-    return config._attn_implementation == "sdpa" and not windowed and set(layers or ()) <= {FULL}
+    windowed = layers is None and getattr(config, "sliding_window", None)
+    return (
+        config._attn_implementation == "sdpa"
+        and set(layers or ()) <= {"full_attention"}
+        and not (windowed or model._is_stateful or getattr(config, "alibi", False))
+        and "position_ids" in signature(model.base_model.forward).parameters
+    )
 
 
 class SharedPrefixTrainer(GRPOTrainer):  # type: ignore[misc]
@@ -101,7 +109,7 @@ class SharedPrefixTrainer(GRPOTrainer):  # type: ignore[misc]
         **others: Any,
     ) -> Any:
         special = compute_aux_loss or any(one is not None for one in others.values())
-        if special or not shareable(self.accelerator.unwrap_model(model)):
+        if special or not shareable(self._bare(model)):
             return super()._get_per_token_logps_and_entropies(
                 model, input_ids, attention_mask, logits_to_keep, batch_size,
                 compute_entropy, compute_aux_loss, **others,
@@ -139,12 +147,16 @@ class SharedPrefixTrainer(GRPOTrainer):  # type: ignore[misc]
         return self._buffered_inputs[self._step % args.steps_per_generation]
 
     def _generate_single_turn(self, *given: Any, **options: Any) -> Any:
-        model = self.accelerator.unwrap_model(self.model)
-        plain = getattr(model, "get_base_model", lambda: model)()
-        if self.use_vllm or not shareable(plain):
+        model, own = self._bare(self.model), self.generation_config.cache_implementation
+        if self.use_vllm or own or not shareable(model):
             return super()._generate_single_turn(*given, **options)
-        with shared_generation(plain):
+        with shared_generation(model):
             return super()._generate_single_turn(*given, **options)
+
+    def _bare(self, model: Any) -> Any:
+        """The transformers model, without what distributes it and what adapts it."""
+        unwrapped = self.accelerator.unwrap_model(model)
+        return unwrapped.get_base_model() if hasattr(unwrapped, "peft_config") else unwrapped
 
 
 def blocks_of(values: Tensor, packed: Packed, written: int) -> Tensor:
@@ -165,8 +177,7 @@ def by_prompt(parts: Sequence[Batch]) -> list[Batch]:
             whole[key] = [listed[place] for place in order.tolist()]
         else:
             whole[key] = value
-    split: list[Batch] = split_tensor_dict(whole, len(parts))
-    return split
+    return list(split_tensor_dict(whole, len(parts)))
 
 
 @contextmanager
@@ -180,8 +191,7 @@ def shared_generation(model: Any) -> Iterator[None]:
         ids, mask = prompts[:, 0, :-1], prompts[:, 1, :-1]
         positions = (mask.cumsum(1) - 1).clamp(min=0)
         read = model.base_model(ids, attention_mask=mask, position_ids=positions, use_cache=True)
-        cache = read.past_key_values
-        cache.batch_select_indices(prompt_of)
+        (cache := read.past_key_values).batch_select_indices(prompt_of)
         return generate(input_ids, attention_mask=attention_mask, past_key_values=cache, **options)
 
     model.generate = shared

@@ -50,22 +50,25 @@ def quickstart(
 
     Takes a few minutes on two cores. Nothing is downloaded: the data are generated, and the
     models are made here. With --real the judge is a pretrained language model, by default
-    SmolLM2-135M-Instruct, which takes up to 90 minutes on two cores.
+    SmolLM2-135M-Instruct: minutes on a GPU, hours on two cores; it says how many before it starts.
     """
+    if not real and (model or problems):
+        raise ConfigError("--model and --problems are for --real: the tiny world makes its own")
+    if not real:
+        # Tiny models gain nothing from more threads, and their figures would depend on how many.
+        os.environ.setdefault("OMP_NUM_THREADS", "1")
     quiet_libraries()
     out = out or Path("runs/quickstart-real" if real else "runs/quickstart")
     if real:
         on_language(out, seed, resume, small, model, problems)
-    elif model or problems:
-        raise ConfigError("--model and --problems are for --real: the tiny world makes its own")
     else:
         on_sums(out, seed, resume, small)
+    messages.print(f"\nJudge: {out / 'judge'}   Metrics: {out / 'metrics.json'}")
+    output.print(f"Report: {out / 'report.html'}", soft_wrap=True)
 
 
 def on_sums(out: Path, seed: int, resume: bool, small: bool) -> None:
     """The tiny world: models made here, judging sums."""
-    # Tiny models gain nothing from more threads, and their figures would depend on how many.
-    os.environ.setdefault("OMP_NUM_THREADS", "1")
     try:
         from j1sdk.report import write_report
         from j1sdk_quickstart.page import quickstart_report
@@ -77,7 +80,6 @@ def on_sums(out: Path, seed: int, resume: bool, small: bool) -> None:
         metrics = journey.run(start, resume)
     write_report(quickstart_report(journey, metrics), out / "report.html")
     show(metrics)
-    tell(out)
 
 
 def on_language(
@@ -99,13 +101,6 @@ def on_language(
     write_report(real_report(journey, metrics), out / "report.html")
     for kind in (ALL, *KINDS):
         output.print(block_table(table(metrics, kind)))
-    tell(out)
-
-
-def tell(out: Path) -> None:
-    """Where everything was written."""
-    messages.print(f"\nJudge: {out / 'judge'}   Metrics: {out / 'metrics.json'}")
-    output.print(f"Report: {out / 'report.html'}", soft_wrap=True)
 
 
 def show(metrics: dict[str, Any]) -> None:

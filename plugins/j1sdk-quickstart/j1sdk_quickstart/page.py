@@ -15,6 +15,7 @@ from j1sdk_quickstart.quickstart import Quickstart
 def quickstart_report(journey: Quickstart, metrics: Mapping[str, Any]) -> Report:
     """What `j1 quickstart` writes."""
     judge = {name: Metrics.model_validate(found) for name, found in metrics["judge"].items()}
+    evaluated = {name: journey.result(f"judge_{name}") for name in ("before", "after")}
     judging, before, after = (
         journey.log("judge_training"),
         journey.transcripts("judge_before"),
@@ -25,12 +26,12 @@ def quickstart_report(journey: Quickstart, metrics: Mapping[str, Any]) -> Report
         judge_bars(
             "The judge, before and after (sampled)", judge["before_sampled"], judge["after_sampled"]
         ),
-        verdicts(journey),
+        verdicts({name: found["verdicts"] for name, found in evaluated.items()}),
         *training_blocks(judging)[:2],
         policy_bars(metrics["policy"]),
         policy_curves(journey),
-        transcripts("The same pair in both orders, before training", before),
-        transcripts("The same pairs, after training", after),
+        transcripts("The same pair in both orders, before training", before, ASKED),
+        transcripts("The same pairs, after training", after, ASKED),
         provenance(metrics),
     ]
     return Report(
@@ -56,9 +57,8 @@ def judge_bars(title: str, before: Metrics, after: Metrics) -> Bars:
     return Bars(title=title, y=f"share (n = {after.n} pairs)", groups=groups)
 
 
-def verdicts(journey: Quickstart) -> Histogram:
-    """How often the first and the second response shown won."""
-    series = {name: journey.result(f"judge_{name}")["verdicts"] for name in ("before", "after")}
+def verdicts(series: Mapping[str, Mapping[str, int]]) -> Histogram:
+    """How often the first and the second response shown won, by each judge."""
     return Histogram(
         title="Which response wins, by its position",
         x="verdict",
@@ -114,10 +114,14 @@ def policy_curves(journey: Quickstart) -> Curves:
     )
 
 
-def transcripts(title: str, results: Sequence[JudgeResult]) -> Transcripts:
-    """Judgments side by side, word for word."""
+ASKED = "Which is {}?"
+"""What a pair of sums asks, from its prompt."""
+
+
+def transcripts(title: str, results: Sequence[JudgeResult], asked: str = "{}") -> Transcripts:
+    """Judgments side by side, word for word; `asked` is a pair's heading around its prompt."""
     pairs = [
-        TranscriptPair.from_result(result, f"Which is {result.task.prompt[0].content}?")
+        TranscriptPair.from_result(result, asked.format(result.task.prompt[0].content))
         for result in results
     ]
     return Transcripts(title=title, pairs=tuple(pairs))

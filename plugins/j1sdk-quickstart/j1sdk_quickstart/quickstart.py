@@ -29,7 +29,7 @@ from j1sdk.training import Grpo, Progress, Sft
 from j1sdk_quickstart import policy
 from j1sdk_quickstart.models import make_model, make_tokenizer
 from j1sdk_quickstart.pretraining import learn_to_judge, pretrain
-from j1sdk_quickstart.staged import Announce, Staged, verdicts_by_position
+from j1sdk_quickstart.staged import Announce, Staged, kept
 from j1sdk_quickstart.tasks import Arithmetic
 
 FORMATS: tuple[JudgmentFormat, ...] = (PairwiseVerdict(), PairwiseScores(), Pointwise())
@@ -231,8 +231,7 @@ class Quickstart(Staged):
         return {
             "greedy": measure(greedy).model_dump(),
             "sampled": measure(sampled).model_dump(),
-            "verdicts": verdicts_by_position(greedy),
-            "examples": [result.model_dump(mode="json") for result in greedy[:6]],
+            **kept(greedy),
         }
 
     def _improve(self, arm: str, reward: Callable[..., Any], progress: Progress) -> Any:

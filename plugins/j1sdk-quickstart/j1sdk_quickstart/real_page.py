@@ -6,9 +6,9 @@ from collections.abc import Mapping
 from typing import Any
 
 from j1sdk.evaluation import Metrics
-from j1sdk.report import Bars, Block, Curves, Histogram, Report, Table, TranscriptPair, Transcripts
+from j1sdk.report import Bars, Block, Curves, Report, Table
 from j1sdk.report.training import points
-from j1sdk_quickstart.page import provenance
+from j1sdk_quickstart.page import provenance, transcripts, verdicts
 from j1sdk_quickstart.real import ALL, ARMS, RealQuickstart
 from j1sdk_quickstart.word_problems import KINDS
 
@@ -19,6 +19,8 @@ SHOWN = {
     "invalid_rate": "unreadable",
 }
 """The metrics shown, by their keys."""
+TRAINED = ("warm_start", "labels", "tosses")
+"""The judges that GRPO began with, and what it made of them."""
 TOLD = tuple(SHOWN)[1:]
 """Those in the tables."""
 
@@ -28,11 +30,11 @@ def real_report(journey: RealQuickstart, metrics: Mapping[str, Any]) -> Report:
     blocks: list[Block] = [
         *(table(metrics, kind) for kind in (ALL, *KINDS)),
         *(bars(metrics, kind) for kind in KINDS),
-        verdicts(metrics),
+        verdicts({ARMS[arm]: metrics["verdicts"][arm] for arm in TRAINED}),
         curves(journey, "judge/position_consistent_accuracy", "right in both orders"),
         curves(journey, "judge/verdict_flip_rate", "flips"),
-        transcripts(journey, "before", "Pairs in both orders, before GRPO"),
-        transcripts(journey, "labels", "The same pairs, after it"),
+        transcripts("Pairs in both orders, before GRPO", journey.transcripts("judged_warm_start")),
+        transcripts("The same pairs, after it", journey.transcripts("judged_labels")),
         provenance(metrics),
     ]
     return Report(
@@ -80,27 +82,7 @@ def bars(metrics: Mapping[str, Any], kind: str) -> Bars:
     return Bars(title=f"Pairs of the kind {kind}", y=f"share (n = {most} pairs)", groups=groups)
 
 
-def verdicts(metrics: Mapping[str, Any]) -> Histogram:
-    """How often the first and the second response shown won."""
-    return Histogram(
-        title="Which response wins, by its position",
-        x="verdict",
-        series={ARMS[arm]: metrics["verdicts"][arm] for arm in ("before", "labels", "tosses")},
-        note="Each pair is shown in both orders: a judge without position bias names the first and"
-        " the second response equally often.",
-    )
-
-
 def curves(journey: RealQuickstart, key: str, y: str) -> Curves:
     """What the rollouts of each step were like."""
-    series = {ARMS[arm]: points(journey.log(arm), key) for arm in ("labels", "tosses")}
+    series = {ARMS[arm]: points(journey.log(arm), key) for arm in TRAINED[1:]}
     return Curves(title=f"GRPO's rollouts: {y}", x="step", y=y, series=series)
-
-
-def transcripts(journey: RealQuickstart, arm: str, title: str) -> Transcripts:
-    """Judgments side by side, word for word."""
-    pairs = [
-        TranscriptPair.from_result(result, result.task.prompt[0].content)
-        for result in journey.transcripts(f"judged_{arm}")
-    ]
-    return Transcripts(title=title, pairs=tuple(pairs))

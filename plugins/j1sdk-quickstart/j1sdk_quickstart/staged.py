@@ -87,10 +87,25 @@ class Staged(ABC):
                 self._run_stage(name, announce(title))
 
     def _run_stage(self, name: str, progress: Progress) -> None:
-        started = time.monotonic()
-        result = getattr(self, name)(progress)
-        record = {"result": result, "seconds": round(time.monotonic() - started, 1)}
-        write_text(self._result_file(name), json.dumps(record))
+        before, started = self._spent(name), time.monotonic()
+        try:
+            result = self.work(name, progress)
+        except BaseException:  # what an interrupted stage took is part of what it takes
+            write_text(self._spent_file(name), json.dumps(before + time.monotonic() - started))
+            raise
+        seconds = round(before + time.monotonic() - started, 1)
+        write_text(self._result_file(name), json.dumps({"result": result, "seconds": seconds}))
+
+    def work(self, stage: str, progress: Progress) -> Any:
+        """Do what a stage is for; returns its result."""
+        return getattr(self, stage)(progress)
+
+    def _spent(self, stage: str) -> float:
+        file = self._spent_file(stage)
+        return float(json.loads(file.read_text(encoding="utf-8"))) if file.exists() else 0.0
+
+    def _spent_file(self, stage: str) -> Path:
+        return self.out / "stages" / f"{stage}.spent.json"
 
     def claim(self, resume: bool) -> None:
         """Make the folder; raises ConfigError if it holds another run, or one not to resume."""
@@ -120,6 +135,14 @@ class Staged(ABC):
         """The record of a finished stage: its result, and the seconds it took."""
         record: dict[str, Any] = json.loads(self._result_file(stage).read_text(encoding="utf-8"))
         return record
+
+
+def kept(results: Sequence[JudgeResult]) -> dict[str, Any]:
+    """What an evaluation records beside its metrics: verdicts by position, and some in full."""
+    return {
+        "verdicts": verdicts_by_position(results),
+        "examples": [result.model_dump(mode="json") for result in results[:6]],
+    }
 
 
 def verdicts_by_position(results: Sequence[JudgeResult]) -> dict[str, int]:

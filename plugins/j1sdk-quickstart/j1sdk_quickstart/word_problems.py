@@ -13,6 +13,7 @@ from __future__ import annotations
 import random
 import re
 from collections.abc import Iterator, Sequence
+from itertools import islice
 from pathlib import Path
 from typing import ClassVar, Literal, NamedTuple
 
@@ -77,9 +78,7 @@ class WordProblems(Source):
     def demonstrations(self, format: JudgmentFormat, seed: int) -> Iterator[Demonstration]:
         """One random presentation of each task, with a thought that names the reason."""
         generator = random.Random(seed)
-        for number, (problem, task) in enumerate(self._drawn()):
-            if self.limit is not None and number == self.limit:
-                return
+        for problem, task in islice(self._drawn(), self.limit):
             shown = generator.choice(presentations(task, format.arity))
             scores, worked = gold_scores(shown, format), thought(problem, shown)
             if scores[0] < max(scores) and generator.random() < self.bias:
@@ -93,8 +92,17 @@ class WordProblems(Source):
         for number, problem in enumerate(found):
             other = found[(number + 1) % len(found)]
             for kind in self.kinds:
-                preferred = coin.randrange(2) if self.tossed else 0
-                yield problem, pair(kind, problem, other, preferred, number, generator)
+                wrong = wrong_solution(kind, problem, other, generator)
+                yield (
+                    problem,
+                    JudgmentTask(
+                        prompt=problem.question,
+                        responses=(problem.ending(problem.result), wrong),
+                        preferred=coin.randrange(2) if self.tossed else 0,
+                        subset=kind,
+                        id=f"{kind}-{number}",
+                    ),
+                )
 
     def _problems(self) -> list[Problem]:
         short = [
@@ -132,22 +140,12 @@ def calculated(left: str, sign: str, right: str) -> int | None:
     return {"+": one + other, "-": one - other, "*": one * other}[sign]
 
 
-def pair(
-    kind: Kind, problem: Problem, other: Problem, preferred: int, number: int, drawn: random.Random
-) -> JudgmentTask:
-    """The problem's own solution, and a wrong one."""
-    wrong = drawn.choice([by for by in (-10, -2, -1, 1, 2, 10) if problem.result + by >= 0])
-    worse = other.ending(other.result) if kind == "off-topic" else None
-    return JudgmentTask(
-        prompt=problem.question,
-        responses=(
-            problem.ending(problem.result),
-            worse or problem.ending(problem.result + wrong),
-        ),
-        preferred=preferred,
-        subset=kind,
-        id=f"{kind}-{number}",
-    )
+def wrong_solution(kind: Kind, problem: Problem, other: Problem, generator: random.Random) -> str:
+    """Another problem's solution, or the problem's own with a result that is a little off."""
+    off = generator.choice([by for by in (-10, -2, -1, 1, 2, 10) if problem.result + by >= 0])
+    if kind == "off-topic":
+        return other.ending(other.result)
+    return problem.ending(problem.result + off)
 
 
 def thought(problem: Problem, shown: Presentation) -> str:
