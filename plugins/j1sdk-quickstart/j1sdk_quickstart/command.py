@@ -48,7 +48,7 @@ def quickstart(
 ) -> None:
     """Train a biased judge to be fair, then a policy by that judge, on a CPU.
 
-    Takes a few minutes on two cores. Nothing is downloaded: the data are generated, and the
+    Takes some ten minutes on two cores. Nothing is downloaded: the data are generated, and the
     models are made here. With --real the judge is a pretrained language model, by default
     SmolLM2-135M-Instruct: minutes on a GPU, hours on two cores; it says how many before it starts.
     """
