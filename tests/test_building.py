@@ -7,6 +7,7 @@ import subprocess
 import sys
 import sysconfig
 import tarfile
+import zipfile
 from pathlib import Path
 
 import pytest
@@ -67,6 +68,12 @@ def test_each_has_a_wheel_and_an_sdist_with_a_licence(built: Path) -> None:
         names = {name.partition("/")[2] for name in opened.getnames()}
     assert {"LICENSE", "README.md", "j1sdk/py.typed", "j1sdk/server/page.html"} <= names
     assert not any(name.startswith(("tests/", "plugins/", "docs/")) for name in names)
+
+
+def test_each_tells_type_checkers_that_it_is_typed(built: Path) -> None:
+    for wheel in built.glob("*.whl"):
+        package = wheel.name.partition("-")[0]
+        assert f"{package}/py.typed" in zipfile.ZipFile(wheel).namelist()
 
 
 def test_a_judgment_is_made_without_the_checkout(installed: Path, tmp_path: Path) -> None:
