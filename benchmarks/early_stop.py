@@ -16,8 +16,7 @@ from recording import parser, record
 
 from j1sdk import Judgment, JudgmentStatus, Usage, Vote
 from j1sdk.background import run
-from j1sdk.engines.scripted import Scripted
-from j1sdk.scaling import Samples
+from j1sdk.testing import Drawing
 
 ACCURACIES = (0.6, 0.7, 0.8, 0.9, 0.95)
 UNREADABLE = 0.02
@@ -48,9 +47,10 @@ class Judge:
 
 def compare(judge: Judge, tasks: int, n: int) -> dict[str, Any]:
     """Both votes on every task."""
+    scripted = Drawing(lambda number: None).samples
     full, stopped, sooner, same, changed = Usage(), Usage(), Usage(), 0, 0
     for task in range(tasks):
-        samples = Samples(partial(judge.draw, task), Scripted())
+        samples = scripted._replace(draw=partial(judge.draw, task))
         whole = run(Vote(n=n).judge(samples))
         early = run(Vote(n=n, early_stop=True).judge(samples))
         risky = run(Vote(n=n, risk=RISK).judge(samples))

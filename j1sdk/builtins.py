@@ -198,7 +198,11 @@ IN_PLUGINS: dict[str, dict[str, tuple[str, ...]]] = {
         "commands": ("quickstart",),
         "sources": ("arithmetic", "word-problems"),
     },
-    "j1sdk-scale": {"commands": ("scale",)},
+    "j1sdk-scale": {
+        "commands": ("calibrate", "scale"),
+        "scalings": ("cascade",),
+        "trainers": ("distill",),
+    },
     "j1sdk-spct": {"formats": ("spct", "spct-single")},
     "j1sdk-verifiers": {"adapters": ("verifiers",), "exports": ("verifiers",)},
     "j1sdk-verl": {"exports": ("verl",)},

@@ -70,17 +70,17 @@ class Deliberation:
         except StopIteration as finished:
             self._finish(finished.value)
         except OutOfRange as error:
-            self._fail(JudgmentStatus.OUT_OF_RANGE, str(error))
+            self._end(JudgmentStatus.OUT_OF_RANGE, str(error))
         except JudgmentError as error:
             status = JudgmentStatus.TRUNCATED if cut else JudgmentStatus.UNPARSEABLE
-            self._fail(status, str(error))
+            self._end(status, str(error))
 
     def fail(self, error: EngineError) -> None:
         """The engine could not complete `turn`."""
         if self.turn is not None:
             self._transcript = self.turn.say
         self._generator.close()
-        self._fail(JudgmentStatus.ENGINE_ERROR, str(error))
+        self._end(JudgmentStatus.ENGINE_ERROR, str(error))
 
     def _finish(self, reading: Reading) -> None:
         if len(reading.scores) != len(self._shown.order):
@@ -88,16 +88,15 @@ class Deliberation:
             raise RuntimeError(f"the format read {read} scores for {shown} responses")
         low, high = self._format.score_range
         if all(low <= score <= high for score in reading.scores):  # false for NaN
-            self._end(JudgmentStatus.OK, reading, "")
+            self._end(JudgmentStatus.OK, reading=reading)
         else:
             read_as = ", ".join(f"{score:g}" for score in reading.scores)
             detail = f"the format read {read_as}, outside its range {low:g} to {high:g}"
-            self._fail(JudgmentStatus.OUT_OF_RANGE, detail)
+            self._end(JudgmentStatus.OUT_OF_RANGE, detail)
 
-    def _fail(self, status: JudgmentStatus, detail: str) -> None:
-        self._end(status, None, detail)
-
-    def _end(self, status: JudgmentStatus, reading: Reading | None, detail: str) -> None:
+    def _end(
+        self, status: JudgmentStatus, detail: str = "", reading: Reading | None = None
+    ) -> None:
         self.turn = None
         self._judgment = Judgment(
             task_id=self._shown.task.id,

@@ -11,11 +11,11 @@ Every method has an `_async` form; the plain one runs the same coroutine on a ba
 from __future__ import annotations
 
 import asyncio
-from collections.abc import Sequence
+from collections.abc import Awaitable, Callable, Sequence
 from functools import partial
 from pathlib import Path
 from statistics import fmean
-from typing import TYPE_CHECKING, Any, Literal, Self
+from typing import Any, Literal, Self
 
 from pydantic import Field, model_validator
 
@@ -42,9 +42,6 @@ from j1sdk.types import (
     Usage,
     presentations,
 )
-
-if TYPE_CHECKING:
-    pass
 
 
 class RankedResponses(Value):
@@ -88,11 +85,7 @@ class JudgeRewardModel(Value):
                 f"{self.format.name} puts words in the judge's mouth, which {self.engine.name}"
                 " cannot continue: choose another engine"
             )
-        if self.scaling.most > 1 and not self.sampling.temperature:
-            raise ConfigError(
-                f"{self.scaling.name} would draw one judgment {self.scaling.most} times over at"
-                " temperature 0: set sampling.temperature"
-            )
+        self.scaling.accept(self.format, self.engine, self.sampling)
         if self.format.reads_probabilities and not self.sampling.top_logprobs:
             raise ConfigError(
                 f"{self.format.name} reads probabilities: set sampling.top_logprobs, to 20 for"
@@ -125,8 +118,13 @@ class JudgeRewardModel(Value):
 
     async def present_async(self, shown: Presentation) -> Judgment:
         """Judge one presentation, with as many samples as the scaling draws."""
-        samples = Samples(partial(self.draw_async, shown), self.engine)
-        return await self.scaling.judge(samples)
+        return await self.scaling.judge(self.samples(shown, partial(self.draw_async, shown)))
+
+    def samples(self, shown: Presentation, draw: Callable[[int], Awaitable[Judgment]]) -> Samples:
+        """What a scaling is given of a presentation, of which `draw` gets a sample by number."""
+        paired = self.orders == "both" and len(shown.order) == 2
+        orders = (shown, shown.replace(order=shown.order[::-1])) if paired else (shown,)
+        return Samples(draw, self.engine, self.format, self.sampling, orders)
 
     async def draw_async(self, shown: Presentation, number: int) -> Judgment:
         """One sample of a presentation's judgment; with a seed, each number gives its own."""

@@ -96,23 +96,16 @@ def key(shown: Presentation) -> Key:
     return shown.task.id, shown.order
 
 
-def golds_of(task: JudgmentTask) -> tuple[int, ...]:
-    """Indices of all preferred responses: with ratings, of those rated highest."""
-    if task.ratings is None:
-        return () if task.preferred is None else (task.preferred,)
-    return tuple(place for place, one in enumerate(task.ratings) if one == max(task.ratings))
-
-
 def is_labelled(task: JudgmentTask) -> bool:
     """Whether some response is preferred to another; not so where the gold label is a tie."""
-    return 0 < len(golds_of(task)) < len(task.responses)
+    return 0 < len(task.golds) < len(task.responses)
 
 
 def record_of(
     judgment: Judgment, task: JudgmentTask, thinking: Sequence[tuple[str, str]] = ()
 ) -> Record:
     """What scoring needs of a judgment. With a format's `sections`, its thought is measured."""
-    golds = golds_of(task)
+    golds = task.golds
     return Record(
         id=task.id,
         subset=task.subset,
@@ -268,8 +261,3 @@ class Transcribed(Mapping[Key, Judgment]):
 
     def __len__(self) -> int:
         return len(self._lines)
-
-
-def read_judgments(path: Path) -> dict[Key, Judgment]:
-    """All judgments of a file, by what they are of; none where there is no file."""
-    return dict(Transcribed(path))

@@ -18,7 +18,6 @@ from j1sdk.evaluation.metrics import measure
 from j1sdk.evaluation.records import results_of
 from j1sdk.judgments import (
     Record,
-    golds_of,
     read_records,
     records_of,
     thought_length,
@@ -103,10 +102,10 @@ def test_preferred_is_of_the_task_and_not_of_the_order() -> None:
 
 def test_several_may_be_right() -> None:
     (result,) = results_of(rated("1", [3, 3, 1], preferred=(0, 1)))
-    assert golds_of(result.task) == (0, 1) and len(result.task.responses) == 3
+    assert result.task.golds == (0, 1) and len(result.task.responses) == 3
     assert {one.preferred for one in records_of([result])} == {(0, 1)}
     pairs = [record("1", (0, 3), A_WINS, preferred=0), record("1", (1, 4), A_WINS, preferred=1)]
-    assert golds_of(results_of(pairs)[0].task) == (0, 1)
+    assert results_of(pairs)[0].task.golds == (0, 1)
 
 
 def test_without_gold_there_is_still_something_to_measure() -> None:

@@ -22,7 +22,7 @@ from j1sdk.evaluation.evaluations import (
 )
 from j1sdk.evaluation.records import results_of
 from j1sdk.judging import judge_benchmark
-from j1sdk.judgments import read_judgments
+from j1sdk.judgments import Transcribed
 from j1sdk.report import Table, Transcripts, render
 from j1sdk.report.benchmark_page import comparison_report
 from j1sdk.report.disagreements import MOST_ROWS, disputed
@@ -158,5 +158,5 @@ def test_one_run_is_nothing_to_compare(runs: list[Path], tmp_path: Path) -> None
 
 
 def test_judgments_of_the_folder_are_whole(runs: list[Path]) -> None:
-    found = read_judgments(runs[0] / "judgments.jsonl")
+    found = Transcribed(runs[0] / "judgments.jsonl")
     assert len(found) == 12 and all(one.transcript for one in found.values())

@@ -29,7 +29,7 @@ from j1sdk import (
 from j1sdk.engines.scripted import Answer, Script
 from j1sdk.evaluation.metrics import Metrics, measure
 from j1sdk.judging import METRICS_FILE, judge_to_folder
-from j1sdk.judgments import JUDGMENTS_FILE, read_judgments
+from j1sdk.judgments import JUDGMENTS_FILE, Transcribed
 
 VERDICT = PairwiseVerdict()
 J1 = str(Path(sys.executable).with_name("j1"))
@@ -75,7 +75,7 @@ def test_every_judgment_is_a_line_and_metrics_are_theirs(tmp_path: Path) -> None
     tasks, out = pairs(3), tmp_path / "new" / "out"
     measured = judge_to_folder(judging(), tasks, out)
     assert names(lines(out)) == all_once(tasks)
-    assert list(read_judgments(out / JUDGMENTS_FILE).values()) == [
+    assert list(Transcribed(out / JUDGMENTS_FILE).values()) == [
         judgment for result in judging().judge(tasks) for judgment in result.judgments
     ]
     assert measured == measure(judging().judge(tasks))
@@ -144,7 +144,7 @@ def test_an_interrupt_keeps_all_that_was_judged(tmp_path: Path, number: int) -> 
     tasks = pairs(20)
     with pytest.raises(KeyboardInterrupt):
         judge_to_folder(judging(interrupted_at(number)), tasks, tmp_path)
-    kept = len(read_judgments(tmp_path / JUDGMENTS_FILE))
+    kept = len(Transcribed(tmp_path / JUDGMENTS_FILE))
     assert number - 1 <= kept < 40 and not (tmp_path / METRICS_FILE).exists()
     again = judging()
     judge_to_folder(again, tasks, tmp_path)

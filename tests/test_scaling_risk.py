@@ -11,9 +11,8 @@ from scipy.stats import betabinom
 
 from j1sdk import ConfigError, Judgment, JudgmentStatus, Vote
 from j1sdk.background import run
-from j1sdk.engines.scripted import Scripted
-from j1sdk.scaling import Samples
 from j1sdk.scaling.vote import chance_of_change
+from j1sdk.testing import Drawing
 from j1sdk.types import Scores
 
 A, B, TIE = (1.0, 0.0), (0.0, 1.0), (0.5, 0.5)
@@ -28,7 +27,7 @@ def voted(said: list[Scores | None], **options: object) -> Judgment:
         return Judgment(task_id="t", order=(0, 1), scores=scores, status=status)
 
     vote = Vote.model_validate({"n": len(said), **options})
-    return run(vote.judge(Samples(draw, Scripted())))
+    return run(vote.judge(Drawing(lambda number: None).samples._replace(draw=draw)))
 
 
 @given(st.integers(0, 20), st.integers(0, 20), st.integers(0, 40))

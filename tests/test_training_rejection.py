@@ -28,7 +28,7 @@ from j1sdk.data.jsonl import JsonLines
 from j1sdk.engines.scripted import Scripted
 from j1sdk.errors import ConfigError, DataError
 from j1sdk.judge import JudgeRewardModel
-from j1sdk.judgments import read_judgments
+from j1sdk.judgments import Transcribed
 from j1sdk.run import Run, open_run
 from j1sdk.training import Interrupted
 
@@ -65,7 +65,7 @@ def tuned(run: Run, tmp_path_factory: pytest.TempPathFactory) -> Path:
 
 
 def test_every_presentation_is_sampled_as_often_as_asked(tuned: Path) -> None:
-    recorded = read_judgments(tuned / "1-rejection-sft" / "samples" / "judgments.jsonl")
+    recorded = Transcribed(tuned / "1-rejection-sft" / "samples" / "judgments.jsonl")
     assert len(recorded) == 16
     assert {len(judgment.samples) for judgment in recorded.values()} == {4}
     texts = {sample.text for judgment in recorded.values() for sample in judgment.samples}
@@ -103,8 +103,8 @@ def test_only_right_judgments_are_learnt_and_the_log_counts_the_others(
 
 def test_the_hint_is_seen_when_sampling_and_not_in_training(tuned: Path, run: Run) -> None:
     out = tuned / "1-rejection-sft"
-    hinted = read_judgments(out / "hinted" / "judgments.jsonl")
-    own = read_judgments(out / "samples" / "judgments.jsonl")
+    hinted = Transcribed(out / "hinted" / "judgments.jsonl")
+    own = Transcribed(out / "samples" / "judgments.jsonl")
     assert 0 < len(hinted) <= 16
     for key, judgment in hinted.items():
         assert "[Reference answer]" in judgment.transcript[0].content
@@ -144,11 +144,11 @@ def test_interrupted_sampling_goes_on_where_it_stopped(tmp_path: Path) -> None:
 
     with pytest.raises(Interrupted, match=r"stopped in samples at step \d+ of 300.*--resume"):
         sample(voter(300), tasks, tmp_path, "samples", stop)
-    kept = len(read_judgments(tmp_path / "samples" / "judgments.jsonl"))
+    kept = len(Transcribed(tmp_path / "samples" / "judgments.jsonl"))
     told: list[tuple[int, int]] = []
     sample(voter(300), tasks, tmp_path, "samples", lambda *done: told.append(done))
     assert 100 <= kept <= 300 and len(told) == 300 - kept and told[-1:] in ([], [(300, 300)])
-    assert len(read_judgments(tmp_path / "samples" / "judgments.jsonl")) == 300
+    assert len(Transcribed(tmp_path / "samples" / "judgments.jsonl")) == 300
 
 
 @pytest.mark.parametrize("name", ["rejection-sft", "on-policy-dpo"])

@@ -16,7 +16,7 @@ from j1sdk import ConfigError, DataError, JudgeRewardModel, PairwiseVerdict, Scr
 from j1sdk.background import run
 from j1sdk.data.jsonl import JsonLines
 from j1sdk.judging import METRICS_FILE, Tasks, judge_to_folder
-from j1sdk.judgments import JUDGMENTS_FILE, read_judgments
+from j1sdk.judgments import JUDGMENTS_FILE, Transcribed
 from j1sdk.workfolder import Lines, Log, claimed, spread
 
 PAIRS, MANY_PAIRS = 100, 300
@@ -97,7 +97,7 @@ def check_killed(home: Path, pairs: int, kills: int, cached: bool) -> None:
     for count in sorted(random.Random(cached).sample(range(1, 2 * pairs), kills)):
         process = start(home, name, cached=cached, seconds=0.005)
         kill_at(process, home, name, count)
-        read_judgments(home / name / JUDGMENTS_FILE)
+        Transcribed(home / name / JUDGMENTS_FILE)
         assert not (home / name / METRICS_FILE).exists()
     finish(start(home, name, cached=cached, seconds=0.005))
     for file in (JUDGMENTS_FILE, METRICS_FILE):
@@ -218,6 +218,6 @@ def test_half_a_surrogate_pair_loses_nothing(tmp_path: Path) -> None:
     data = tmp_path / "pairs.jsonl"
     data.write_text('{"id": "\\udc00", "prompt": "?", "chosen": "a", "rejected": "b"}\n')
     assert judge_to_folder(judge, Tasks(JsonLines(path=data)), tmp_path / "out").n == 1
-    found = read_judgments(tmp_path / "out" / JUDGMENTS_FILE)
+    found = Transcribed(tmp_path / "out" / JUDGMENTS_FILE)
     assert found["\udc00", (0, 1)].scores == (1.0, 0.0) and "\ud800" in found["\udc00", (0, 1)].text
     assert found["\udc00", (1, 0)].text == "\udfff"

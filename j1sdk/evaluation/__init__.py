@@ -26,7 +26,7 @@ if TYPE_CHECKING:
     from j1sdk.evaluation.evaluations import evaluate
     from j1sdk.evaluation.metrics import NO_SUBSET, RATES, Metrics, Rate, measure, rate_of
     from j1sdk.evaluation.rows import Row, rows_at, rows_of_hub
-    from j1sdk.judgments import golds_of, read_records
+    from j1sdk.judgments import read_records
 
 __all__ = [
     "CONSISTENT",
@@ -47,7 +47,6 @@ __all__ = [
     "Row",
     "Unit",
     "evaluate",
-    "golds_of",
     "mean_credits",
     "measure",
     "outcomes",

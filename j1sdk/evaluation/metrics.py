@@ -22,7 +22,7 @@ from pydantic import model_validator
 
 from j1sdk.component import Value
 from j1sdk.errors import DataError, MissingExtraError
-from j1sdk.judgments import golds_of, is_labelled
+from j1sdk.judgments import is_labelled
 from j1sdk.types import JudgeResult, Judgment, JudgmentStatus, winner
 
 BY_ORDER = "accuracy_by_order."
@@ -223,7 +223,7 @@ def _pointwise(result: JudgeResult) -> Outcomes:
 
 def _scored_pairs(result: JudgeResult) -> list[tuple[float | None, float | None]]:
     """The scores of each preferred response and each other; of every pair without a gold label."""
-    golds, scores = golds_of(result.task), result.scores
+    golds, scores = result.task.golds, result.scores
     if not is_labelled(result.task):
         return list(combinations(scores, 2))
     others = [place for place in range(len(scores)) if place not in golds]

@@ -14,7 +14,7 @@ from j1sdk.evaluation.benchmarks import Benchmark
 from j1sdk.evaluation.calibration import chance_of_gold
 from j1sdk.evaluation.metrics import NO_SUBSET, Tally, pairs_of
 from j1sdk.evaluation.records import result_from
-from j1sdk.judgments import Record, golds_of, is_labelled
+from j1sdk.judgments import Record, is_labelled
 from j1sdk.types import JudgeResult
 
 
@@ -48,7 +48,7 @@ class Survey:
                 self._count(result, members)
                 yield result
             else:
-                self._counts["gold ties" if golds_of(result.task) else "unlabelled"] += 1
+                self._counts["gold ties" if result.task.golds else "unlabelled"] += 1
         if not self.subsets:
             raise DataError(
                 "no judgment says which response is preferred (`preferred`, an index from 0). Where"

@@ -24,8 +24,10 @@ from typing import TYPE_CHECKING, ClassVar, NamedTuple
 
 from j1sdk.component import Component
 from j1sdk.engines import Engine
+from j1sdk.errors import ConfigError
+from j1sdk.formats import JudgmentFormat
 from j1sdk.lazy import lazy
-from j1sdk.types import Judgment, JudgmentStatus, Scores, Usage, winner
+from j1sdk.types import Judgment, JudgmentStatus, Presentation, Sampling, Scores, Usage, winner
 
 if TYPE_CHECKING:
     from j1sdk.scaling.mean import Mean
@@ -44,6 +46,10 @@ class Samples(NamedTuple):
     """Sample by number, from 0; never raises for a judgment that fails."""
     engine: Engine
     """What they are drawn from."""
+    format: JudgmentFormat
+    sampling: Sampling
+    orders: tuple[Presentation, ...]
+    """What is judged; then the same pair the other way round, where the judge shows both."""
 
 
 class Scaling(Component):
@@ -55,6 +61,14 @@ class Scaling(Component):
     @abstractmethod
     def most(self) -> int:
         """Samples drawn of one presentation at most."""
+
+    def accept(self, format: JudgmentFormat, engine: Engine, sampling: Sampling) -> None:
+        """Raise ConfigError for a judge this cannot scale: here, one whose samples are alike."""
+        if self.most > 1 and not sampling.temperature:
+            raise ConfigError(
+                f"{self.name} would draw one judgment {self.most} times over at temperature 0:"
+                " set sampling.temperature"
+            )
 
     @abstractmethod
     async def judge(self, samples: Samples) -> Judgment:
@@ -74,8 +88,8 @@ def add_up(
     Its transcript is that of the first sample that came to the same verdict. `graded` are
     judgments of the samples, whose cost counts.
     """
-    read = [sample for sample in drawn if sample.ok]
-    shown = next((one for one in read if _verdict(one) == winner(scores or ())), drawn[0])
+    same = [one for one in drawn if one.ok and winner(one.scores or ()) == winner(scores or ())]
+    shown = (same or drawn)[0]
     made = [*drawn, *graded]
     failures = Counter(one.status for one in made if not one.ok)
     changes = {
@@ -87,10 +101,6 @@ def add_up(
         "usage": sum((one.usage for one in made), Usage()),
     }
     return shown.model_copy(update=changes)
-
-
-def _verdict(sample: Judgment) -> int | None:
-    return winner(sample.scores or ())
 
 
 def _counted(failures: Counter[JudgmentStatus]) -> str:

@@ -10,7 +10,7 @@ from j1sdk.evaluation.bootstrap import scores_of
 from j1sdk.evaluation.credits import STRICT
 from j1sdk.evaluation.records import results_of
 from j1sdk.judge import result_of
-from j1sdk.judgments import golds_of, records_of
+from j1sdk.judgments import records_of
 from j1sdk.testing.components import ComponentContract
 from j1sdk.types import JudgeResult, Judgment, JudgmentStatus, JudgmentTask
 
@@ -33,8 +33,8 @@ class BenchmarkContract(ComponentContract):
         assert len({task.id for task in tasks}) == len(tasks), "an id is used twice"
         for task in tasks:
             assert task.subset, f"task {task.id} has no subset"
-            assert golds_of(task), f"task {task.id} has no preferred response"
-            assert len(golds_of(task)) < len(task.responses), f"{task.id}: nothing is wrong"
+            assert task.golds, f"task {task.id} has no preferred response"
+            assert len(task.golds) < len(task.responses), f"{task.id}: nothing is wrong"
 
     def test_respects_the_limit(self) -> None:
         limited = self.component.model_copy(update={"limit": 1}).tasks()
@@ -87,7 +87,7 @@ class BenchmarkContract(ComponentContract):
 
 
 def _right(task: JudgmentTask, response: int) -> float:
-    return float(response in golds_of(task))
+    return float(response in task.golds)
 
 
 def _wrong(task: JudgmentTask, response: int) -> float:

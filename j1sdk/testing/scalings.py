@@ -6,9 +6,10 @@ from collections.abc import Callable
 
 from j1sdk.background import run
 from j1sdk.engines.scripted import Scripted
+from j1sdk.formats.pairwise_verdict import PairwiseVerdict
 from j1sdk.scaling import Samples, Scaling
 from j1sdk.testing.components import ComponentContract
-from j1sdk.types import Judgment, JudgmentStatus, Message, Scores, Usage
+from j1sdk.types import Judgment, JudgmentStatus, Message, Sampling, Scores, Usage
 
 
 class Drawing:
@@ -21,7 +22,7 @@ class Drawing:
     @property
     def samples(self) -> Samples:
         """What a scaling is given."""
-        return Samples(self.draw, Scripted())
+        return Samples(self.draw, Scripted(), PairwiseVerdict(), Sampling(), ())
 
     async def draw(self, number: int) -> Judgment:
         """Sample `number`, which costs `number + 1` tokens."""

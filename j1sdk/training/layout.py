@@ -29,7 +29,7 @@ class Asker:
 
     def __init__(self, judge: JudgeRewardModel, tokenizer: PreTrainedTokenizerBase) -> None:
         self.judge, self._tokenizer = judge, tokenizer
-        self._reserved = reserved_tokens(tokenizer)
+        self._reserved, self._options = reserved_tokens(tokenizer), template_options(judge)
 
     def prompt(self, shown: Presentation) -> Conversation:
         """The judge's prompt, with everything in it quoted."""
@@ -37,12 +37,11 @@ class Asker:
 
     def text(self, shown: Presentation) -> str:
         """The prompt as the chat template has it: what the judge's model completes."""
-        options = template_options(self.judge)
-        return render_chat(self._tokenizer, self.prompt(shown), **options)
+        return render_chat(self._tokenizer, self.prompt(shown), **self._options)
 
     def reply(self, answer: str) -> str:
         """What the model is to write behind the prompt to have given this answer, and its end."""
-        form = reply_form(self._tokenizer, template_options(self.judge))
+        form = reply_form(self._tokenizer, self._options)
         return form.reply(answer) + form.end
 
     def tokens(self, shown: Presentation) -> list[int]:
@@ -59,16 +58,14 @@ class Asker:
 
     def example(self, shown: Presentation, answer: str) -> Example:
         """One example for supervised fine-tuning."""
-        options = template_options(self.judge)
-        return example_tokens(self._tokenizer, self.prompt(shown), answer, **options)
+        return example_tokens(self._tokenizer, self.prompt(shown), answer, **self._options)
 
     def preference(self, shown: Presentation, chosen: str, rejected: str) -> Example:
         """One example for preference training, by the names TRL has for its parts."""
-        options = template_options(self.judge)
         return {
             "prompt_ids": self.tokens(shown),
-            "chosen_ids": answer_tokens(self._tokenizer, chosen, **options),
-            "rejected_ids": answer_tokens(self._tokenizer, rejected, **options),
+            "chosen_ids": answer_tokens(self._tokenizer, chosen, **self._options),
+            "rejected_ids": answer_tokens(self._tokenizer, rejected, **self._options),
         }
 
 

@@ -188,13 +188,17 @@ class Sft(TrlTrainer):
     def build(
         self, run: Run, model: PreTrainedModel, tokenizer: PreTrainedTokenizerBase, out: Path
     ) -> Any:
-        asked = Asker(run.judge, tokenizer)
-        taught = self.lessons(run, out).demonstrations(run.judge.format, run.seed)
-        rows = [asked.example(one.shown, one.answer) for one in taught]
+        rows = self.rows(run, tokenizer, out)
         sizes = [len(row["input_ids"]) for row in rows]
         kept = fitting(rows, sizes, context_of(run.judge, model), self.drop_long)
         settings = self.arguments(run, out) | self.length | self.options
         return sft_trainer(model, tokenizer, kept, settings, self.batch_size, self.peft())
+
+    def rows(self, run: Run, tokenizer: PreTrainedTokenizerBase, out: Path) -> list[Example]:
+        """The examples it learns."""
+        asked = Asker(run.judge, tokenizer)
+        taught = self.lessons(run, out).demonstrations(run.judge.format, run.seed)
+        return [asked.example(one.shown, one.answer) for one in taught]
 
 
 ESTIMATORS: dict[str, dict[str, Any]] = {

@@ -40,7 +40,6 @@ from j1sdk.evaluation.credits import Credits, Means, Number, mean_credits, pair_
 from j1sdk.evaluation.metrics import NO_SUBSET
 from j1sdk.evaluation.rows import Row, rows_at, rows_of_hub
 from j1sdk.judge import result_of
-from j1sdk.judgments import golds_of
 from j1sdk.types import JudgeResult, JudgmentTask, Presentation, presentations
 
 
@@ -140,7 +139,7 @@ class Benchmark(Component):
         if len(result.task.responses) == 2:
             return [result]
         task = result.task
-        golds = golds_of(task)
+        golds = task.golds
         others = [place for place in range(len(task.responses)) if place not in golds]
         views = (view_of(result, gold, other) for gold in golds for other in others)
         return [view for view in views if view is not None]

@@ -19,7 +19,7 @@ from statistics import fmean
 from typing import ClassVar
 
 from j1sdk import Benchmark, ConfigError, DataError, JudgeResult, JudgmentTask, Presentation
-from j1sdk.evaluation import CONSISTENT, STRICT, Credits, Means, Number, Row, golds_of, rows_of_hub
+from j1sdk.evaluation import CONSISTENT, STRICT, Credits, Means, Number, Row, rows_of_hub
 
 SETS = {
     "MMLU-Pro": "mmlu_pro",
@@ -172,7 +172,7 @@ class PPEBestOfK(Correctness):
     def credits(self, result: JudgeResult) -> Credits:
         if {judgment.order for judgment in result.judgments} != {(n,) for n in range(RESPONSES)}:
             raise DataError(f"{result.task.id}: judge each of its {RESPONSES} responses by itself")
-        golds = golds_of(result.task)
+        golds = result.task.golds
         right = [float(place in golds) for place in range(len(result.task.responses))]
         scores = [float("-inf") if score is None else score for score in result.scores]
         found, possible = curve(scores, right), curve(right, right)

@@ -18,7 +18,7 @@ from collections.abc import Collection, Iterable, Iterator, Mapping, Sequence
 from typing import ClassVar
 
 from j1sdk import Benchmark, JudgeResult, JudgmentTask, Presentation
-from j1sdk.evaluation import Credits, Means, Number, Row, Unit, golds_of, mean_credits
+from j1sdk.evaluation import Credits, Means, Number, Row, Unit, mean_credits
 
 TIES = "Ties"
 SUBSETS = ("Factuality", "Precise IF", "Math", "Safety", "Focus", TIES)
@@ -151,7 +151,7 @@ def ties_credits(ref: JudgeResult | None, tied: JudgeResult | None) -> Credits:
         REF: None if ref_margin is None else float(ref_margin > 0),
         TIED: None if tied_margin is None else float(tied_margin > 0),
     }
-    if tied is None or tied_margin is None or ref_margin is None or len(golds_of(tied.task)) < 2:
+    if tied is None or tied_margin is None or ref_margin is None or len(tied.task.golds) < 2:
         return known
     right = right_ratings(tied)
     spread, least = max(right) - min(right), min(ref_margin, tied_margin)
@@ -167,12 +167,12 @@ def ties_credits(ref: JudgeResult | None, tied: JudgeResult | None) -> Credits:
 def right_ratings(result: JudgeResult) -> list[float]:
     """The ratings of the right responses."""
     ratings = rated(result)
-    return [ratings[place] for place in golds_of(result.task)]
+    return [ratings[place] for place in result.task.golds]
 
 
 def margin(result: JudgeResult) -> float:
     """How far the worst of the right responses is above the best of the wrong ones."""
-    golds = golds_of(result.task)
+    golds = result.task.golds
     wrong = [rating for place, rating in enumerate(rated(result)) if place not in golds]
     return min(right_ratings(result)) - max(wrong)
 

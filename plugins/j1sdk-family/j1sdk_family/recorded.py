@@ -9,7 +9,7 @@ from statistics import fmean
 from typing import NamedTuple
 
 from j1sdk.errors import DataError
-from j1sdk.judgments import JUDGMENTS_FILE, Key, read_judgments
+from j1sdk.judgments import JUDGMENTS_FILE, Key, Transcribed
 from j1sdk.types import Judgment, JudgmentStatus, JudgmentTask, Presentation
 
 
@@ -79,7 +79,7 @@ def judgments_by_task(path: Path) -> dict[str, list[Judgment]]:
         raise DataError(f"cannot read {path}: no judgments are there (j1 judge writes them)")
     found: dict[Key, Judgment] = {}
     for file in files:
-        found |= read_judgments(file)
+        found |= Transcribed(file)
     by_task: dict[str, list[Judgment]] = defaultdict(list)
     for judgment in found.values():
         by_task[judgment.task_id].append(judgment)

@@ -51,7 +51,7 @@ class Pool:
 
     def of(self, shown: Presentation) -> Samples:
         """The samples of one presentation."""
-        return Samples(partial(self._sample, shown), self.judge.engine)
+        return self.judge.samples(shown, partial(self._sample, shown))
 
     async def _sample(self, shown: Presentation, number: int) -> Judgment:
         wanted = key(shown), number
@@ -186,7 +186,7 @@ def strategies(pool: Pool, counts: Sequence[int]) -> Iterator[Strategy]:
     if not isinstance(own, (Single, Vote, Mean)):
         named[own.name] = partial(with_samples, own)
     for name, scaling in named.items():
-        for n in counts:
+        for n in counts if "n" in type(scaling(1)).model_fields else counts[:1]:
             yield Strategy(name, n, _on(pool, scaling(n)))
 
 
