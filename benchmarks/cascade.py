@@ -27,13 +27,16 @@ from j1sdk_scale import Cascade, Distill, Pair, calibrate_to_folder
 from j1sdk_scale.calibration import both_speeds, pair_of
 from recording import parser, record, spread
 from scipy.stats import beta
+from tokenizers import AddedToken
 
 from j1sdk import JudgeRewardModel, JudgmentTask, PairwiseVerdict, Transformers
 from j1sdk.cli.console import progress_bars, quiet_libraries
 from j1sdk.engines.transformers import load_model
 from j1sdk.evaluation.calibration import calibration_of, chance_of_gold
 from j1sdk.evaluation.metrics import measure
+from j1sdk.judging import Shown, judge_shown
 from j1sdk.run import Run
+from j1sdk.scaling.single import Single
 from j1sdk.types import JudgeResult
 
 WORK = Path(__file__).parents[1] / ".cache" / "cascade"
@@ -118,8 +121,8 @@ class Start:
         if not (folder / "config.json").exists():
             assert isinstance(judge.engine, Transformers)
             model, tokenizer = load_model(judge.engine)
-            known = tokenizer.get_vocab()
-            tokenizer.add_tokens([one for one in dict.fromkeys(passages(FAST)) if one not in known])
+            new = set(passages(FAST)) - set(tokenizer.get_vocab())
+            tokenizer.add_tokens([AddedToken(one, normalized=False) for one in sorted(new)])
             model.resize_token_embeddings(len(tokenizer), mean_resizing=False)
             tokenizer.save_pretrained(folder)
             model.save_pretrained(folder)
@@ -136,9 +139,11 @@ class Start:
         source = Arithmetic(seed=self.seed * 100 + 3, limit=self.setting.taught, held_out=False)
         out, thoughts = self.home / "distilled", self.home / "thoughts"
         if not (out / "judge" / "j1.toml").exists():
-            both_speeds(judge, source.load(), thoughts, self._begin)
+            thinker = judge.replace(scaling=Single())
+            shown = Shown(source.load(), thinker.presentations)
+            judge_shown(thinker, shown, thoughts, self._begin("Thinking"))
             trainer = Distill(
-                path=thoughts / "thought",
+                path=thoughts,
                 steps=self.setting.steps,
                 batch_size=64,
                 learning_rate=1e-3,

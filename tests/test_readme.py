@@ -59,6 +59,12 @@ def test_the_run_file_is_accepted() -> None:
     run.train.check(run)
 
 
+def test_the_cascade_is_accepted_once_it_is_fitted() -> None:
+    described = tomllib.loads(next(block for block in blocks(README, "toml") if "cascade" in block))
+    described["judge"]["scaling"]["sure"] = 0.97
+    assert build_run(described).judge.scaling.name == "cascade"
+
+
 def test_the_plugin_registers() -> None:
     program = next(block for block in blocks(README, "python") if "hookimpl" in block)
     namespace: dict[str, object] = {"__name__": "my_module"}

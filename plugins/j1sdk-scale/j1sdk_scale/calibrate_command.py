@@ -99,7 +99,7 @@ def keep(fitted: Calibration, file: Path) -> None:
         )
     document: Any = tomlkit.parse(file.read_text(encoding="utf-8"))
     judge = document["judge"]
-    if not hasattr(judge["scaling"], "keys"):  # the bare name
+    if not hasattr(judge.get("scaling"), "keys"):  # the bare name, or from --set
         judge["scaling"] = tomlkit.inline_table()
         judge["scaling"]["name"] = "cascade"
     judge["scaling"]["sure"] = fitted.sure

@@ -22,6 +22,8 @@ def summary(fitted: Calibration) -> str:
         " A threshold is fitted so that a cascade decides no more than"
         f" {fitted.risk:.2%} of pairs otherwise than thinking, with 95% confidence."
     )
+    if not fitted.thresholds[-1].decided:
+        return f"{counted} There is none: no fast verdict is the same in both orders."
     if (taken := fitted.taken) is None:
         return f"{counted} There is none: even the surest fast verdicts disagree too often."
     return (
@@ -41,7 +43,10 @@ def thresholds_table(fitted: Calibration) -> Table:
     """A row for each threshold that was tried."""
     return Table(
         title="Thresholds, from the surest down",
-        note="The first that exceeds the risk ends the search; the one before it is taken.",
+        note=(
+            "The first that exceeds the risk ends the search; the one before it is taken. Those"
+            " that decide no more pairs than the one above are left out."
+        ),
         header=("sure", "decided fast", "disagree", "of all, at most", "tokens"),
         rows=tuple(
             (
@@ -51,14 +56,20 @@ def thresholds_table(fitted: Calibration) -> Table:
                 f"{one.bound:.2%}",
                 f"{cost(fitted, one):.0%}",
             )
-            for one in fitted.thresholds
+            for one in _telling(fitted)
         ),
     )
 
 
+def _telling(fitted: Calibration) -> list[Threshold]:
+    """Thresholds that decide more pairs than those before, and the one that is taken."""
+    decided = {one.decided: one for one in reversed(fitted.thresholds)}
+    return [one for one in fitted.thresholds if one in decided.values() or one.sure == fitted.sure]
+
+
 def _disagreements(fitted: Calibration) -> Curves:
     """Disagreements against what is decided fast, with their bound."""
-    line = [(one.decided / fitted.n, _rate(fitted, one)) for one in fitted.thresholds]
+    line = [(one.decided / fitted.n, _rate(fitted, one)) for one in _telling(fitted)]
     return Curves(
         title="Decided otherwise than by thinking",
         note="Bars reach up to the one-sided 95% bound.",
