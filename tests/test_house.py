@@ -203,6 +203,14 @@ def test_links_lead_somewhere(page: Path) -> None:
     assert missing == []
 
 
+def test_towncrier_finds_every_change() -> None:
+    settings = tomllib.loads((ROOT / "pyproject.toml").read_text("utf-8"))["tool"]["towncrier"]
+    types = [kind["directory"] for kind in settings["type"]]
+    named = re.compile(rf"[a-z0-9-]+\.({'|'.join(types)})\.md")
+    files = [path.name for path in (ROOT / "changes").iterdir() if path.name != "README.md"]
+    assert [name for name in files if not named.fullmatch(name)] == []
+
+
 def tracked() -> list[Path]:
     listed = subprocess.run(
         ["git", "ls-files", "-z"], cwd=ROOT, capture_output=True, text=True, check=False
