@@ -182,6 +182,7 @@ IN_PLUGINS: dict[str, dict[str, tuple[str, ...]]] = {
         ),
     },
     "j1sdk-budget-forcing": {"formats": ("budget-forcing",)},
+    "j1sdk-cluster": {"engines": ("ray", "replicas")},
     "j1sdk-data": {
         "builders": ("followbench-pairs", "noisy-instruction", "verified-solutions"),
         "commands": ("data",),

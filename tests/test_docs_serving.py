@@ -13,6 +13,7 @@ from typing import Any
 
 import pytest
 from click.testing import CliRunner
+from j1sdk_cluster import Ray, Replicas
 from reward_client import ask, pointwise
 
 from j1sdk.adapters.texts import requested
@@ -90,11 +91,19 @@ def test_the_python_runs() -> None:
 
 
 def test_the_tables_are_accepted() -> None:
-    whole, pattern = [tomllib.loads(block) for block in blocks("toml")]
+    serving = [tomllib.loads(block) for block in blocks("toml") if "[serve]" in block]
+    whole, pattern = serving
     run = build_run(whole)
     assert run.serve == Serve(unscored="error") == Serve()
     options = Serve.model_validate(pattern["serve"])
     assert requested("<|im_start|>user\nWhy?<|im_end|>\n<|im_start|>assistant\n", options) == "Why?"
+
+
+def test_the_judges_on_several_machines_are_accepted() -> None:
+    spread = [tomllib.loads(block) for block in blocks("toml") if "[serve]" not in block]
+    engines = [build_run(described).judge.engine for described in spread]
+    assert [type(engine) for engine in engines] == [Replicas, Ray]
+    assert {engine.label for engine in engines} == {"Qwen/Qwen3-8B"}
 
 
 def rows(heading: str) -> dict[str, list[str]]:
