@@ -50,7 +50,6 @@ if TYPE_CHECKING:
     from j1sdk.run import Run, Trainer, read_run
     from j1sdk.scaling import Scaling
     from j1sdk.scaling.mean import Mean
-    from j1sdk.scaling.meta_judge import MetaJudge
     from j1sdk.scaling.single import Single
     from j1sdk.scaling.vote import Vote
     from j1sdk.types import (
@@ -92,7 +91,6 @@ __all__ = [
     "Knockout",
     "Mean",
     "Message",
-    "MetaJudge",
     "MissingExtraError",
     "OpenAI",
     "OutOfRange",

@@ -45,7 +45,6 @@ def scalings() -> dict[str, str]:
         "single": "j1sdk.scaling.single:Single",
         "vote": "j1sdk.scaling.vote:Vote",
         "mean": "j1sdk.scaling.mean:Mean",
-        "meta-judge": "j1sdk.scaling.meta_judge:MetaJudge",
     }
 
 
@@ -199,12 +198,13 @@ IN_PLUGINS: dict[str, dict[str, tuple[str, ...]]] = {
         "commands": ("quickstart",),
         "sources": ("arithmetic", "word-problems"),
     },
+    "j1sdk-rubric": {"formats": ("rubric",)},
     "j1sdk-scale": {
         "commands": ("calibrate", "scale"),
         "scalings": ("cascade",),
         "trainers": ("distill",),
     },
-    "j1sdk-spct": {"formats": ("spct", "spct-single")},
+    "j1sdk-spct": {"formats": ("spct", "spct-single"), "scalings": ("meta-judge",)},
     "j1sdk-verifiers": {"adapters": ("verifiers",), "exports": ("verifiers",)},
     "j1sdk-verl": {"exports": ("verl",)},
 }

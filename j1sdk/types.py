@@ -8,7 +8,7 @@ from collections.abc import Mapping, Sequence
 from enum import StrEnum
 from typing import TYPE_CHECKING, Annotated, Any, Literal, NamedTuple, Self
 
-from pydantic import Field, FiniteFloat, model_validator
+from pydantic import BeforeValidator, Field, FiniteFloat, model_validator
 
 from j1sdk.component import Value
 from j1sdk.messages import Conversation as Conversation
@@ -19,6 +19,12 @@ Scores = tuple[float, ...]
 """One score per response *shown*, in the order shown."""
 
 
+def as_reference(value: Any) -> Any:
+    """A rubric, which is a list of criteria with their weights, as the text that formats read."""
+    rubric = isinstance(value, list | tuple) and all(isinstance(one, Mapping) for one in value)
+    return json.dumps(value, ensure_ascii=False) if rubric and value else value
+
+
 class JudgmentTask(Value):
     """A prompt and the responses to be judged, with whatever is known about them."""
 
@@ -26,8 +32,8 @@ class JudgmentTask(Value):
     responses: tuple[str, ...] = Field(min_length=1)
     preferred: int | None = Field(default=None, ge=0, strict=True)
     """Index of the gold response, where known."""
-    reference: str | None = None
-    """A reference answer, shown by formats that have a place for it."""
+    reference: Annotated[str | None, BeforeValidator(as_reference)] = None
+    """A reference answer, shown by formats that have a place for it; or a rubric, as JSON."""
     ratings: tuple[FiniteFloat, ...] | None = None
     """How good each response is, or by how much the preferred one wins, where known.
 
@@ -45,7 +51,7 @@ class JudgmentTask(Value):
             prompt: str | Sequence[Message | Mapping[str, Any]],
             responses: Sequence[str],
             preferred: int | None = None,
-            reference: str | None = None,
+            reference: str | Sequence[Mapping[str, Any]] | None = None,
             ratings: Sequence[float] | None = None,
             subset: str | None = None,
             id: str = "",

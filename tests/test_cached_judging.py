@@ -14,6 +14,7 @@ from typing import Any
 
 import pytest
 from asking import ask
+from j1sdk_spct import MetaJudge
 from killing import asked, finish, kill_at, make_home, start
 
 from j1sdk import (
@@ -32,7 +33,6 @@ from j1sdk.background import run
 from j1sdk.judging import METRICS_FILE
 from j1sdk.judgments import JUDGMENTS_FILE
 from j1sdk.run import dump_run, read_run
-from j1sdk.scaling.meta_judge import MetaJudge
 
 TASKS = 120
 NEEDED = 2 * TASKS

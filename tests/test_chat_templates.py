@@ -17,6 +17,7 @@ from j1sdk_family.reward_anything import RewardAnything
 from j1sdk_family.rm_r1 import RmR1
 from j1sdk_family.rrm import Rrm
 from j1sdk_family.think_j import ThinkJ
+from j1sdk_rubric import Criterion, Rubric
 from j1sdk_spct import Spct, SpctSingle
 from rollout_engine import Engine, params
 
@@ -55,6 +56,7 @@ FORMATS: list[JudgmentFormat] = [
     ),
     RmR1(), Rrm(), Rrm(thinking="plan"), ThinkJ(), RewardAnything(principle="?"), Spct(),
     SpctSingle(), Hinted(format=PairwiseVerdict()),
+    Rubric(criteria=(Criterion(text="It is right."), Criterion(text="It is short."))),
 ]  # fmt: skip
 TASK = JudgmentTask.from_pair("What is 2+2?", "It is four.", "It is five.")
 THOUGHT = "The first one adds up."

@@ -16,6 +16,7 @@ from j1sdk_family.reward_anything import RewardAnything
 from j1sdk_family.rm_r1 import RmR1
 from j1sdk_family.rrm import Rrm
 from j1sdk_family.think_j import ThinkJ
+from j1sdk_rubric import Criterion, Rubric
 from j1sdk_spct import Spct, SpctSingle
 
 from j1sdk import (
@@ -34,6 +35,7 @@ from j1sdk.deliberation import replay
 Check = Callable[[str], Scores | None]
 LETTERS = {"A": (1.0, 0.0), "B": (0.0, 1.0)}
 VERDICTS = {"[[A]]": "A", "[[B]]": "B"}
+CRITERIA = tuple(Criterion(text=text) for text in ("It is so.", "It is short.", "It is kind."))
 PLAN, EVAL = ("plan", "execution"), ("eval",)
 
 
@@ -111,6 +113,12 @@ def principled(text: str, lenient: bool, count: int) -> Scores | None:
     return given[0] if given else None
 
 
+def met(text: str, lenient: bool, count: int) -> Scores | None:
+    read = plain.lenient_tagged if lenient else plain.strict_tagged
+    given = read(text, Rules(("think",), ("answer",)), {"answer": plain.numbered_answers})
+    return (sum(given[0]) / count,) if given and len(given[0]) == count else None
+
+
 def objects(text: str, lenient: bool) -> Scores | None:
     if not lenient:
         region = plain.answer_region(text, ("think",))
@@ -145,6 +153,7 @@ def readings(lenient: bool) -> list[tuple[JudgmentFormat, Check]]:
         (RewardAnything(principle="?", lenient=lenient), partial(objects, lenient=lenient)),
         (Spct(lenient=lenient), partial(principled, lenient=lenient, count=2)),
         (SpctSingle(lenient=lenient), partial(principled, lenient=lenient, count=1)),
+        (Rubric(lenient=lenient, criteria=CRITERIA), partial(met, lenient=lenient, count=3)),
     ]
 
 

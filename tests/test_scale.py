@@ -20,6 +20,7 @@ from j1sdk_scale.study import (
     scale_to_folder,
     with_samples,
 )
+from j1sdk_spct import MetaJudge
 
 from j1sdk import (
     Completion,
@@ -30,7 +31,6 @@ from j1sdk import (
     EngineError,
     JudgeRewardModel,
     JudgmentTask,
-    MetaJudge,
     PairwiseVerdict,
     Pointwise,
     Sampling,

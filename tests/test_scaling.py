@@ -7,6 +7,7 @@ from typing import Any
 import pytest
 from hypothesis import given
 from hypothesis import strategies as st
+from j1sdk_spct import MetaJudge
 
 from j1sdk import (
     Completion,
@@ -18,7 +19,6 @@ from j1sdk import (
     JudgmentStatus,
     JudgmentTask,
     Mean,
-    MetaJudge,
     PairwiseScores,
     PairwiseVerdict,
     Pointwise,

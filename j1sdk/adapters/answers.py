@@ -14,7 +14,7 @@ from typing import Any
 from pydantic import TypeAdapter, ValidationError
 
 from j1sdk.errors import DataError, explain
-from j1sdk.types import Conversation, Message
+from j1sdk.types import Conversation, Message, as_reference
 
 THINKING = (
     ("<think>", "</think>"),
@@ -66,7 +66,11 @@ def conversation(prompt: Any) -> Conversation:
 
 
 def reference_answer(value: Any) -> str | None:
-    """A reference answer: a text or a number; None where it is missing. Raises DataError."""
+    """A reference answer: a text or a number; None where it is missing. Raises DataError.
+
+    A rubric, a list of criteria with their weights, becomes the text that the format reads.
+    """
+    value = as_reference(value)
     if value is None or value == "" or (isinstance(value, float) and math.isnan(value)):
         return None
     if isinstance(value, bool) or not isinstance(value, str | int | float):

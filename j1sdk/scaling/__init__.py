@@ -31,11 +31,10 @@ from j1sdk.types import Judgment, JudgmentStatus, Presentation, Sampling, Scores
 
 if TYPE_CHECKING:
     from j1sdk.scaling.mean import Mean
-    from j1sdk.scaling.meta_judge import MetaJudge
     from j1sdk.scaling.single import Single
     from j1sdk.scaling.vote import Vote
 
-__all__ = ["Mean", "MetaJudge", "Samples", "Scaling", "Single", "Vote", "add_up"]
+__all__ = ["Mean", "Samples", "Scaling", "Single", "Vote", "add_up"]
 __getattr__ = lazy(__name__)
 
 

@@ -216,3 +216,20 @@ def json_pairs(text: str) -> Value:
     if sorted(map(str, order)) != ["A", "B"] or given[order[0]] < given[order[1]]:
         return None
     return given["A"], given["B"]
+
+
+def numbered_answers(held: str) -> Value:
+    """Lines such as `1: yes`, from 1 on."""
+    answers: list[bool] = []
+    for line in held.split("\n"):
+        if not line.strip():
+            continue
+        number = str(len(answers) + 1)
+        rest = line.strip().removeprefix(number)
+        if rest == line.strip() or rest.lstrip()[:1] not in (":", ".", ")"):
+            return None
+        said = rest.lstrip()[1:].strip().casefold()
+        if said not in ("yes", "no"):
+            return None
+        answers.append(said == "yes")
+    return tuple(answers) or None

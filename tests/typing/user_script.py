@@ -3,6 +3,7 @@
 from pathlib import Path
 
 from j1sdk_family.judgments import Judgments
+from j1sdk_spct import MetaJudge
 
 from j1sdk import (
     VLLM,
@@ -17,7 +18,6 @@ from j1sdk import (
     Knockout,
     Mean,
     Message,
-    MetaJudge,
     OpenAI,
     PairwiseScores,
     PairwiseVerdict,

@@ -27,7 +27,6 @@ from j1sdk.judgments import Key, key
 from j1sdk.resuming import OTHER_JUDGE, check_same_task, engine_failures, judge_record
 from j1sdk.scaling import Samples, Scaling, add_up
 from j1sdk.scaling.mean import Mean
-from j1sdk.scaling.meta_judge import MetaJudge
 from j1sdk.scaling.single import Single
 from j1sdk.scaling.vote import Vote, majority
 from j1sdk.types import Judgment, JudgmentStatus, JudgmentTask, Presentation
@@ -193,8 +192,8 @@ def strategies(pool: Pool, counts: Sequence[int]) -> Iterator[Strategy]:
 def with_samples(scaling: Scaling, n: int) -> Scaling:
     """A scaling with another number of samples, of which it keeps as large a share as before."""
     changes = {"n": n}
-    if isinstance(scaling, MetaJudge):
-        changes["keep"] = max(1, n * scaling.keep // scaling.n)
+    if keep := getattr(scaling, "keep", None):  # a judge of judgments
+        changes["keep"] = max(1, n * keep // getattr(scaling, "n", n))
     return scaling.model_copy(update=changes)
 
 
