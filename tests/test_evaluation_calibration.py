@@ -130,6 +130,11 @@ def test_eval_shows_it_wherever_it_was_recorded(tmp_path: Path) -> None:
     assert found["n"] == 30 and found["brier"]["value"] == pytest.approx(0.25**2)
     page = (tmp_path / "out" / "report.html").read_text()
     assert "Share right by confidence" in page and "Share right of the surest pairs" in page
+    again = CliRunner().invoke(j1, [*words, "--out", str(tmp_path / "again")])
+    assert again.exit_code == 0
+    both = [str(tmp_path / name) for name in ("out", "again", "compared")]
+    compared = CliRunner().invoke(j1, ["compare", *both[:2], "--out", both[2]])
+    assert "Calibration" in compared.output and compared.output.count("0.062") >= 2
     plain = [json.dumps(known | {"first": None}) for known in map(json.loads, lines)]
     (tmp_path / "judged.jsonl").write_text("\n".join(plain) + "\n")
     assert "Calibration" not in CliRunner().invoke(j1, words).output

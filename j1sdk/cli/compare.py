@@ -37,6 +37,7 @@ def compare(folders: tuple[Path, ...], out: Path) -> None:
             raise DataError(f"{folder}: nothing in it was judged, so there is nothing to compare")
     report = comparison_report(entries)
     write_report(report, out / "report.html")
-    for block in [one for one in report.blocks if isinstance(one, Table)][:2]:
+    tables = [one for one in report.blocks if isinstance(one, Table)]
+    for block in (*tables[:2], *(one for one in tables[2:] if one.title == "Calibration")):
         output.print(block_table(block))
     messages.print(f"Written to {out / 'report.html'}", soft_wrap=True)
