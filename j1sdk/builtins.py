@@ -207,5 +207,6 @@ IN_PLUGINS: dict[str, dict[str, tuple[str, ...]]] = {
     "j1sdk-spct": {"formats": ("spct", "spct-single"), "scalings": ("meta-judge",)},
     "j1sdk-verifiers": {"adapters": ("verifiers",), "exports": ("verifiers",)},
     "j1sdk-verl": {"exports": ("verl",)},
+    "j1sdk-view": {"commands": ("view",)},
 }
 """What this project's other distributions offer: so an unknown name can say what to install."""

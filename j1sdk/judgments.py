@@ -186,9 +186,14 @@ def read_records(path: Path) -> Iterator[Record]:
     for where, line in read_lines(path):
         if line.strip():
             empty = False
-            yield _record(_values(line, where), where)
+            yield read_record(line, where)
     if empty:
         raise DataError(f"{path} holds no judgments")
+
+
+def read_record(line: bytes, where: str) -> Record:
+    """The record of a line; raises DataError saying where."""
+    return _record(_values(line, where), where)
 
 
 def _values(line: bytes, where: str) -> dict[str, Any]:
