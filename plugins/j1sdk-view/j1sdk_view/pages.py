@@ -154,7 +154,8 @@ def filters(file: Following, outcome: str, unsure: bool) -> str:
         else f'<a href="?{urlencode(query)}">{escape(name)}</a>'
         for name, query in choices.items()
     )
-    return f"<nav><p>Show: {' | '.join(links)}. Keys: j and k for the next and the previous, c to copy.</p></nav>"
+    keys = "Keys: j and k for the next and the previous, c to copy."
+    return f"<nav><p>Show: {' | '.join(links)}. {keys}</p></nav>"
 
 
 def _of_task(task: str, shown: Sequence[Shown]) -> list[Shown]:
