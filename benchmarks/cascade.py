@@ -50,7 +50,7 @@ class Setting(NamedTuple):
     starts: int = 3
     taught: int = 6000
     """Pairs that the judge thinks about for its fast reading to learn from."""
-    steps: int = 1500
+    steps: int = 7000
     """Of distilling."""
     fitted: int = 1500
     measured: int = 1500
@@ -146,9 +146,10 @@ class Start:
                 path=thoughts,
                 steps=self.setting.steps,
                 batch_size=64,
-                learning_rate=1e-3,
+                learning_rate=2e-3,
+                keep=0.5,
                 report_to=(),
-                options={"warmup_steps": 20},
+                options={"warmup_steps": 50, "lr_scheduler_type": "cosine"},
             )
             run = Run(judge=judge, data=source, train=trainer, seed=self.seed)
             trainer.train(run, out, resume=True, progress=self._begin("Distilling"))

@@ -28,8 +28,8 @@ from j1sdk_scale.cascade import Cascade, certainty_of, fast_sampling
 
 CONFIDENCE = 0.95
 CALIBRATION_FILE = "calibration.json"
-THRESHOLDS = tuple(round(1 - 0.5 * 10 ** (-step / 8), 5) for step in range(30, -1, -1))
-"""From 0.99991 down to 0.5, closer together the surer they are."""
+THRESHOLDS = tuple(round(1 - 0.5 * 10 ** (-step / 8), 6) for step in range(40, -1, -1))
+"""From 0.999995 down to 0.5, closer together the surer they are."""
 Begin = Callable[[str], Callable[[int, int], None]]
 """Starts a progress bar of this title."""
 
