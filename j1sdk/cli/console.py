@@ -93,6 +93,8 @@ def metrics_table(title: str, columns: Mapping[str, Metrics]) -> Table:
         table.add_row(
             label.capitalize(), *(show_rate(measured, key) for measured in columns.values())
         )
+    if set(drawn := [one.mean_samples for one in columns.values()]) != {1.0}:
+        table.add_row("Samples per judgment", *(f"{count:.2f}" for count in drawn))
     return table
 
 

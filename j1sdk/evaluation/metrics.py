@@ -78,6 +78,8 @@ class Metrics(Value):
     statuses: dict[str, int]
     """Judgments that ended so, for every status there is."""
     mean_completion_tokens: float
+    mean_samples: float = 1.0
+    """Drawn for a judgment: by a vote, up to its n; by a cascade, 1 or, with a thought, 2."""
     intervals: dict[str, tuple[float, float]]
     """95% interval of every rate that is known, by its name; for an order, `BY_ORDER` + order."""
 
@@ -116,7 +118,7 @@ class Tally:
 
     def __init__(self, views: Views | None = None) -> None:
         self._views = views
-        self._tasks = self._judgments = self._tokens = 0
+        self._tasks = self._judgments = self._tokens = self._samples = 0
         self._arities: set[int] = set()
         self._statuses: Counter[str] = Counter()
         self._shares: dict[str, Share] = {}
@@ -126,6 +128,7 @@ class Tally:
         self._tasks += 1
         self._judgments += len(result.judgments)
         self._tokens += sum(judgment.usage.completion_tokens for judgment in result.judgments)
+        self._samples += sum(len(judgment.samples) or 1 for judgment in result.judgments)
         self._statuses.update(judgment.status.value for judgment in result.judgments)
         for name, outcomes in self._outcomes(result).items():
             self._shares.setdefault(name, Share()).add(outcomes)
@@ -165,6 +168,7 @@ class Tally:
             invalid_rate=values.get("invalid_rate"),
             statuses={status.value: self._statuses[status] for status in JudgmentStatus},
             mean_completion_tokens=self._tokens / self._judgments,
+            mean_samples=self._samples / self._judgments,
             intervals={name: (rate.low, rate.high) for name, rate in rates.items()},
         )
 

@@ -32,6 +32,7 @@ from j1sdk import (
     Sampling,
     Scaling,
 )
+from j1sdk.evaluation.metrics import measure
 from j1sdk.run import open_run
 from j1sdk.testing import ComponentContract
 from j1sdk.types import Token
@@ -125,6 +126,13 @@ def test_an_unsure_one_is_thought_about() -> None:
         assert thought_about(judgment) and THOUGHT.strip() in judgment.text
         fast, thought = judgment.samples
         assert fast.probabilities and fast.order == judgment.order == thought.order
+
+
+def test_the_metrics_tell_how_often_it_thought() -> None:
+    results = judge_of().judge([task(0, 0.95), task(1, 0.95), task(2, 0.95), task(3, 0.6)])
+    measured = measure(results)
+    assert measured.mean_samples == 1.25 and measured.accuracy == 1.0
+    assert measured.mean_completion_tokens == 3 + 60 / 4
 
 
 def test_orders_that_differ_are_thought_about_however_sure_each_is() -> None:
