@@ -71,12 +71,13 @@ class Simulated:
     def __init__(self, setting: Setting, seed: int) -> None:
         draw = random.Random(f"{seed} {setting.n}")
         self.qualities = [draw.gauss(0, 1) for _ in range(setting.n)]
-        self.spent = 0
+        self.spent = self.rounds = 0
         self._setting = setting
         self._luck = {pair: draw.random() for pair in product(range(setting.n), repeat=2)}
 
     async def __call__(self, pairs: Sequence[tuple[int, int]]) -> list[Judgment]:
         self.spent += len(pairs)
+        self.rounds += 1
         return [self._judgment(pair) for pair in pairs]
 
     def _judgment(self, pair: tuple[int, int]) -> Judgment:
@@ -117,6 +118,7 @@ def rankings(count: int, seed: int) -> Iterator[tuple[str, Ranking]]:
     budgets = {_pairs(count, share): share for share in reversed(SHARES)}
     for pairs, share in budgets.items():
         yield f"adaptive {2 * pairs}", Adaptive(budget=share or 1e-9)
+        yield f"two-rounds {2 * pairs}", Adaptive(budget=share or 1e-9, rounds=2)
         yield f"random {2 * pairs}", RandomPairs(pairs=pairs, seed=seed)
 
 
@@ -129,6 +131,7 @@ def run(setting: Setting, repetitions: int) -> list[Row]:
     """A row per ranking: mean and standard error of each measure."""
     found: dict[str, list[dict[str, float]]] = defaultdict(list)
     spent: dict[str, int] = {}
+    waits: dict[str, list[int]] = defaultdict(list)
     for seed in range(repetitions):
         for name, ranking in rankings(setting.n, seed):
             judge = Simulated(setting, seed)
@@ -136,9 +139,10 @@ def run(setting: Setting, repetitions: int) -> list[Row]:
             known = [score for score in scores if score is not None]
             found[name].append(measured(judge.qualities, known))
             spent[name] = judge.spent
+            waits[name].append(judge.rounds)
     return [
         {"slope": setting.slope, "bias": setting.bias, "n": setting.n}
-        | {"ranking": name.split()[0], "judgments": spent[name]}
+        | {"ranking": name.split()[0], "judgments": spent[name], "rounds": fmean(waits[name])}
         | {key: value for one in MEASURES for key, value in _mean(rows, one).items()}
         | {"repetitions": repetitions}
         for name, rows in found.items()
@@ -181,14 +185,14 @@ def summary(rows: Sequence[Row]) -> dict[str, str]:
         here = [row for row in rows if (row["n"], row["slope"], row["bias"]) == (n, slope, bias)]
         full = next(row["tau"] for row in here if row["ranking"] == "round-robin")
         pairs = _pairs(n, 0.4)
-        kept = next(
-            row["tau"] / full
-            for row in here
-            if row["ranking"] == "adaptive" and row["judgments"] == 2 * pairs
-        )
         share = pairs / (n * (n - 1) / 2)
         named = f"tau kept, n = {n}, slope {slope:g}, bias {bias:g}"
-        found[named] = f"{kept:.1%} at {share:.0%} of the judgments"
+        kept = [
+            f"{row['tau'] / full:.1%} in {row['rounds']:.1f} rounds"
+            for row in here
+            if row["ranking"] in ("adaptive", "two-rounds") and row["judgments"] == 2 * pairs
+        ]
+        found[named] = f"{', '.join(kept)}, at {share:.0%} of the judgments"
     return found
 
 

@@ -37,6 +37,8 @@ EVERY: list[Ranking] = [
     Adaptive(),
     Adaptive(budget=0.01),
     Adaptive(budget=1, focus=0),
+    Adaptive(rounds=2),
+    Adaptive(rounds=3, budget=0.7),
 ]
 every = pytest.mark.parametrize("ranking", EVERY, ids=repr)
 verdicts = st.sampled_from([(1.0, 0.0), (0.0, 1.0), (3.0, 3.0), None])
@@ -300,6 +302,22 @@ def test_rounds_are_of_pairs_that_can_be_judged_at_once() -> None:
         played = [one for pair in pairs[: len(pairs) // 2] for one in pair]
         assert len(played) == len(set(played))
     assert len(rounds(Adaptive(), 16, higher)) < 24
+
+
+@given(
+    count=st.integers(3, 16), budget=st.floats(0.2, 1), most=st.integers(1, 4), data=st.data()
+)
+@settings(max_examples=40, deadline=None)
+def test_rounds_are_as_few_as_is_asked(
+    count: int, budget: float, most: int, data: st.DataObject
+) -> None:
+    by_round = rounds(Adaptive(budget=budget, rounds=most), count, memo(data))
+    assert len(by_round) <= most
+    asked = [pair for pairs in by_round for pair in pairs]
+    assert len(asked) == len(set(asked)) == len(rank(Adaptive(budget=budget), count, higher)[1])
+    first = [one for pair in by_round[0] for one in pair]
+    shares = [first.count(one) for one in range(count)]
+    assert max(shares) - min(shares) <= 4  # two pairs, in both orders
 
 
 @given(order=st.permutations(range(5)), data=st.data())

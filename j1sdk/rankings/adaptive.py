@@ -2,9 +2,10 @@
 
 from __future__ import annotations
 
+from collections import Counter
 from collections.abc import Mapping
 from itertools import combinations
-from math import exp
+from math import ceil, exp
 from typing import ClassVar
 
 from pydantic import Field
@@ -35,17 +36,30 @@ class Adaptive(Ranking):
     """Share of round robin's judgments; 2(n-1), what a knockout costs, are spent anyway."""
     focus: float = Field(default=0.8, ge=0)
     """How much the best matter more than the others, when judgments are few; 0 is not at all."""
+    rounds: int | None = Field(default=None, ge=1)
+    """As few rounds as this, each with as many judgments at once: 2 keep a training step short,
+    for a little less of the order."""
 
     async def rank(self, count: int, judge: JudgePairs) -> tuple[float | None, ...]:
         spend = max(count - 1, int(self.budget * count * (count - 1) / 2 + 1e-9))
         focus = self.focus * (count - 1) / max(spend, 1)
         played: dict[Pair, float | None] = {}
-        fit = prior(count)
+        fit, number = prior(count), 0
         while len(played) < spend:
-            pairs = _round(_worth(fit, played, focus), spend - len(played))
+            worth = _worth(fit, played, focus)
+            pairs = self._next(worth, count, spend - len(played), number)
+            number += 1
             played.update(zip(pairs, await matches(pairs, judge), strict=True))
             fit = fitted(_read(played), fit)
         return fit.scores({response for pair in _read(played) for response in pair})
+
+    def _next(self, worth: Mapping[Pair, float], count: int, left: int, number: int) -> list[Pair]:
+        """The pairs of a round, of which `left` are to be played in this and those to come."""
+        if self.rounds is None:
+            return _round(worth, left)
+        room = ceil(left / max(self.rounds - number, 1))
+        # the first round knows nothing, so it asks the same of each; later ones may ask a bit more
+        return _planned(worth, count, room, each=ceil(2 * room / count) + bool(number))
 
 
 def _worth(fit: Fit, played: Played, focus: float) -> dict[Pair, float]:
@@ -77,6 +91,24 @@ def _round(worth: Mapping[Pair, float], room: int) -> list[Pair]:
             chosen.append(pair)
             busy.update(pair)
     return chosen
+
+
+def _planned(worth: Mapping[Pair, float], count: int, room: int, each: int) -> list[Pair]:
+    """The pairs worth most, none of a response more often than `each` unless too few are left."""
+    order = sorted(worth, key=lambda pair: (-round(worth[pair], 9), _far(pair, count)))
+    chosen: list[Pair] = []
+    busy = Counter[int]()
+    for pair in order:
+        if len(chosen) < room and all(busy[one] < each for one in pair):
+            chosen.append(pair)
+            busy.update(pair)
+    return chosen + [pair for pair in order if pair not in chosen][: room - len(chosen)]
+
+
+def _far(pair: Pair, count: int) -> int:
+    """Among equals, neighbours first and then those far apart: so a round leaves no islands."""
+    apart = min(pair[1] - pair[0], count - pair[1] + pair[0])
+    return 0 if apart == 1 else count - apart
 
 
 def _read(played: Played) -> dict[Pair, float]:
