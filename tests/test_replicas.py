@@ -107,6 +107,7 @@ def test_a_server_that_dies_is_gone_around(chat_server: Serve) -> None:
     engine = replicas(broken, sound)
     done = run(together(engine, 40))
     assert all(isinstance(one, Completion) for one in done)
+    assert sorted(engine.answered.values()) == [0, 40]
     asked = len(broken.asked)
     assert all(isinstance(one, Completion) for one in run(together(engine, 40)))
     assert len(broken.asked) == asked, "it is left alone for a while"

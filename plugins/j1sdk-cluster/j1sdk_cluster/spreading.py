@@ -29,6 +29,7 @@ class Spreading:
         self._names = names
         self.under_way = [0] * len(names)
         self.done = [0] * len(names)
+        """How much each has done; what it failed at is not."""
 
     def choose(self, conversation: Conversation, among: Collection[int]) -> int:
         """The place of the copy to ask."""
@@ -44,9 +45,9 @@ class Spreading:
         self.under_way[place] += 1
         try:
             yield
+            self.done[place] += 1
         finally:
             self.under_way[place] -= 1
-            self.done[place] += 1
 
 
 def shared_prompt(conversation: Conversation) -> str:
