@@ -96,7 +96,8 @@ class Start:
             way("fast, before distilling", list(fast_before), thought),
             way("thinking", thought, thought),
             way("fast, distilled", fast, thought),
-            way("cascade", decided(fast, thought, stands), thought, pairs, stands) | {"sure": sure},
+            way("cascade", decided(fast, thought, stands), thought, pairs, stands)
+            | {"sure": f"{sure:g}"},
             way("control: pairs by lot", *by_lot(fast, thought, pairs, stands, self.seed)),
             way("control: one order", one_order, thought),
         ]
@@ -212,21 +213,18 @@ def way(
         "decides as thinking": agree / n,
         "at least": float(beta.ppf(0.05, agree, n - agree + 1)) if agree else 0.0,
         "tokens": spent / full,
-        "decided fast": fmean(stands) if stands else None,
-        "sure": None,
+        "decided fast": fmean(stands) if stands else "",
+        "sure": "",
         "accuracy": fmean(one.preferred == one.task.preferred for one in results),
         "consistent": metrics.position_consistent_accuracy,
-        "calibration error": calibration.error.value if calibration else None,
+        "calibration error": calibration.error.value if calibration else "",
     }
 
 
 def over_starts(rows: Sequence[dict[str, Any]], column: str) -> dict[str, str]:
     """For each way to judge, the mean over starts with its 95% interval."""
     names = dict.fromkeys(row["judged by"] for row in rows)
-    found = {
-        name: [row[column] for row in rows if row["judged by"] == name and row[column] is not None]
-        for name in names
-    }
+    found = {name: [row[column] for row in rows if row["judged by"] == name] for name in names}
     return {f"{column}, {name}": spread(values) for name, values in found.items() if values}
 
 
@@ -246,7 +244,6 @@ def main() -> None:
         options.out,
         **over_starts(rows, "decides as thinking"),
         **over_starts(rows, "tokens"),
-        **over_starts(rows, "accuracy"),
         starts=setting.starts,
         risk=setting.risk,
         pairs_fitted_on=setting.fitted,
