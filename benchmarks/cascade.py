@@ -245,6 +245,7 @@ def main() -> None:
         **over_starts(rows, "decides as thinking"),
         **over_starts(rows, "tokens"),
         starts=setting.starts,
+        steps_of_distilling=f"{setting.steps}, chosen on start 0, for which 1500 were too few",
         risk=setting.risk,
         pairs_fitted_on=setting.fitted,
         at_least="one-sided 95% bound of the share decided as thinking in both orders decides",
