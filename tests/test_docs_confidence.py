@@ -77,3 +77,23 @@ def test_a_quickstart_judge_is_fitted_or_says_why_not(quickstart_home: Path) -> 
     assert (judge / "j1.toml").read_bytes() == before
     fitted = json.loads((quickstart_home / "fitted/calibration.json").read_text())
     assert fitted["sure"] is None and fitted["n"] == 60
+
+
+def test_the_figures_quoted_are_those_recorded() -> None:
+    path = Path(__file__).parents[1] / "benchmarks/results/cascade.json"
+    found: dict[tuple[str, str], dict[str, float]] = {}
+    for row in json.loads(path.read_text(encoding="utf-8"))["rows"]:
+        found[str(row["start"]), row["judged by"]] = row
+    told = re.findall(r"^\| (\d) \| (.*) \|$", PAGE, re.M)
+    assert [start for start, _ in told] == ["0", "1", "2"]
+    for start, cells in told:
+        fast, cascade, lot = (
+            f"{found[start, way]['decides as thinking']:.3f}"
+            for way in ("fast, distilled", "cascade", "control: pairs by lot")
+        )
+        tokens = f"{found[start, 'cascade']['tokens']:.0%}"
+        right = ", ".join(
+            f"{found[start, way]['accuracy']:.3f}"
+            for way in ("thinking, before distilling", "thinking")
+        )
+        assert cells.split(" | ") == [fast, cascade, tokens, lot, right]

@@ -304,9 +304,7 @@ def test_rounds_are_of_pairs_that_can_be_judged_at_once() -> None:
     assert len(rounds(Adaptive(), 16, higher)) < 24
 
 
-@given(
-    count=st.integers(3, 16), budget=st.floats(0.2, 1), most=st.integers(1, 4), data=st.data()
-)
+@given(count=st.integers(3, 16), budget=st.floats(0.2, 1), most=st.integers(1, 4), data=st.data())
 @settings(max_examples=40, deadline=None)
 def test_rounds_are_as_few_as_is_asked(
     count: int, budget: float, most: int, data: st.DataObject
