@@ -95,3 +95,22 @@ def test_the_hit_rates_quoted_are_those_recorded() -> None:
     rows = json.loads(path.read_text(encoding="utf-8"))["rows"]
     for row in rows:
         assert f"{round(100 * row['hit rate'])}% of" in PAGE
+
+
+def test_what_two_rounds_keep_is_what_was_recorded() -> None:
+    path = ROOT / "benchmarks/results/ranking.json"
+    rows = json.loads(path.read_text(encoding="utf-8"))["rows"]
+    here = [row for row in rows if (row["slope"], row["bias"]) == (3.0, 0.5)]
+    for n, spent in ((16, 96), (32, 396)):
+        full, adaptive, two = (
+            next(
+                row for row in here
+                if (row["n"], row["ranking"]) == (n, name) and row["judgments"] == judgments
+            )
+            for name, judgments in (
+                ("round-robin", n * (n - 1)), ("adaptive", spent), ("two-rounds", spent),
+            )
+        )  # fmt: skip
+        assert two["rounds"] == 2 and f"{adaptive['rounds']:.0f}" in PAGE
+        assert f"{adaptive['tau'] / full['tau']:.0%}" in PAGE
+        assert f"{two['tau'] / full['tau']:.0%}" in PAGE
