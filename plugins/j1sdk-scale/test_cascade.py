@@ -12,7 +12,7 @@ from typing import Any
 
 import pytest
 from click.testing import CliRunner
-from j1sdk_scale import Cascade, Pair, fit, pairs_needed, thought_about
+from j1sdk_scale import Cascade, FirstToken, Pair, fit, pairs_needed, thought_about
 from j1sdk_scale.calibrate_command import calibrate
 from j1sdk_scale.calibration import THRESHOLDS, upper_bound
 from scipy.stats import binom
@@ -26,13 +26,16 @@ from j1sdk import (
     JudgeRewardModel,
     JudgmentStatus,
     JudgmentTask,
+    OpenAI,
     PairwiseScores,
     PairwiseVerdict,
     Pointwise,
     Sampling,
     Scaling,
+    Scripted,
 )
 from j1sdk.evaluation.metrics import measure
+from j1sdk.judgments import first_chance
 from j1sdk.run import open_run
 from j1sdk.testing import ComponentContract
 from j1sdk.types import Token
@@ -66,12 +69,14 @@ class TwoSpeeds(Engine):
     async def complete(self, conversation: Conversation, sampling: Sampling) -> Completion:
         text = conversation[0].content
         right = "A" if text.index("right") < text.index("wrong") else "B"
+        begun = conversation[-1].role == "assistant"
         if "answer at once" in text:
-            COUNTS[self.tag].append("fast")
+            COUNTS[self.tag].append("letter" if begun else "fast")
             assert sampling.top_logprobs and not sampling.temperature
             found = re.search(r"Question \d+: ([\d.]+)", text)
             assert found
-            return at_once(right, float(found[1]), self.bias)
+            answer = at_once(right, float(found[1]), self.bias)
+            return letter_of(answer, sampling) if begun else answer
         COUNTS[self.tag].append("thought")
         if self.down:
             raise EngineError("it is down")
@@ -89,6 +94,14 @@ def at_once(right: str, chance: float, bias: float) -> Completion:
     tokens = (*written, Token("]]</answer>", 0.0))
     return Completion(
         text="".join(token.text for token in tokens), tokens=tokens, completion_tokens=3
+    )
+
+
+def letter_of(answer: Completion, sampling: Sampling) -> Completion:
+    """The one token of an answer that was begun."""
+    assert sampling.max_new_tokens == 1
+    return answer.replace(
+        text=answer.tokens[1].text, tokens=answer.tokens[1:2], completion_tokens=1
     )
 
 
@@ -169,6 +182,54 @@ def test_a_smaller_model_can_read_fast() -> None:
 def test_what_cannot_work_is_refused_at_the_start(changes: dict[str, Any], said: str) -> None:
     with pytest.raises(ConfigError, match=said):
         JudgeRewardModel(**{"format": VERDICT, "engine": TwoSpeeds(), **changes})
+
+
+def test_a_fast_reading_by_one_token_says_the_same() -> None:
+    tasks = [task(number, chance) for number, chance in enumerate((0.95, 0.6, 0.2))]
+    whole = judge_of().judge(tasks)
+    assert set(COUNTS["large"]) == {"fast", "thought"}
+    COUNTS.clear()
+    short = judge_of(scaling=Cascade(sure=0.9, prefill=True)).judge(tasks)
+    assert set(COUNTS["large"]) == {"letter", "thought"}
+    assert [one.preferred for one in short] == [one.preferred for one in whole] == [0, 0, 0]
+    for one, other in zip(short, whole, strict=True):
+        for mine, theirs in zip(one.judgments, other.judgments, strict=True):
+            assert thought_about(mine) == thought_about(theirs)
+            assert mine.samples[0].text == theirs.samples[0].text
+            assert first_chance(mine.samples[0]) == pytest.approx(first_chance(theirs.samples[0]))
+    assert short[0].usage.completion_tokens == 2
+
+
+@pytest.mark.parametrize(
+    ("said", "scores"),
+    [("A", (1.0, 0.0)), ("B]]", (0.0, 1.0)), ("C", None), ("", None), (" ", None)],
+)
+def test_a_first_token_is_a_verdict_or_none(said: str, scores: Any) -> None:
+    tokens = (Token(said, -0.1, ((said, -0.1), ("A", -3.0))),)
+    engine = Scripted(script=lambda asked, sampling: Completion(text=said, tokens=tokens))
+    judge = JudgeRewardModel(format=FAST, engine=engine, scaling=FirstToken())
+    for judgment in judge.judge([task(0, 0.5)])[0].judgments:
+        assert judgment.scores == scores
+        assert judgment.ok or judgment.status is JudgmentStatus.UNPARSEABLE
+    assert engine.asked[0][-1].content == "<answer>[["
+
+
+def test_a_first_token_that_never_came_is_an_engine_error() -> None:
+    engine = Scripted(script=lambda asked, sampling: EngineError("it is down"))
+    judge = JudgeRewardModel(format=FAST, engine=engine, scaling=FirstToken())
+    (result,) = judge.judge([task(0, 0.5)])
+    assert {one.status for one in result.judgments} == {JudgmentStatus.ENGINE_ERROR}
+
+
+def test_a_first_token_needs_one_letter_and_an_engine_that_goes_on() -> None:
+    server = OpenAI(model="judge", base_url="http://localhost:1/v1")
+    for format, engine, said in (
+        (VERDICT, TwoSpeeds(), "no thought"),
+        (PairwiseScores(thinking="none"), TwoSpeeds(), "one letter"),
+        (FAST, server, "cannot continue"),
+    ):
+        with pytest.raises(ConfigError, match=said):
+            JudgeRewardModel(format=format, engine=engine, scaling=FirstToken())
 
 
 def test_scores_are_read_at_two_speeds_too() -> None:

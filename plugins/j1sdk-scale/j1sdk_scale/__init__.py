@@ -21,6 +21,7 @@ if TYPE_CHECKING:
     )
     from j1sdk_scale.cascade import Cascade, certainty_of, thought_about
     from j1sdk_scale.distill import Distill
+    from j1sdk_scale.first_token import FirstToken
     from j1sdk_scale.page import spending_report
     from j1sdk_scale.spending import Spending
     from j1sdk_scale.study import SAMPLES_FILE, SPENDING_FILE, scale_to_folder, with_samples
@@ -32,6 +33,7 @@ __all__ = [
     "Calibration",
     "Cascade",
     "Distill",
+    "FirstToken",
     "Pair",
     "Spending",
     "calibrate_to_folder",
@@ -48,7 +50,10 @@ __getattr__ = lazy(__name__)
 
 @hookimpl
 def scalings() -> dict[str, str]:
-    return {"cascade": "j1sdk_scale.cascade:Cascade"}
+    return {
+        "cascade": "j1sdk_scale.cascade:Cascade",
+        "first-token": "j1sdk_scale.first_token:FirstToken",
+    }
 
 
 @hookimpl
