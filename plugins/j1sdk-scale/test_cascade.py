@@ -12,7 +12,7 @@ from typing import Any
 
 import pytest
 from click.testing import CliRunner
-from j1sdk_scale import Cascade, FirstToken, Pair, fit, pairs_needed, thought_about
+from j1sdk_scale import Cascade, Pair, Prefilled, fit, pairs_needed, thought_about
 from j1sdk_scale.calibrate_command import calibrate
 from j1sdk_scale.calibration import THRESHOLDS, upper_bound
 from scipy.stats import binom
@@ -71,12 +71,12 @@ class TwoSpeeds(Engine):
         right = "A" if text.index("right") < text.index("wrong") else "B"
         begun = conversation[-1].role == "assistant"
         if "answer at once" in text:
-            COUNTS[self.tag].append("letter" if begun else "fast")
+            COUNTS[self.tag].append("rest" if begun else "fast")
             assert sampling.top_logprobs and not sampling.temperature
             found = re.search(r"Question \d+: ([\d.]+)", text)
             assert found
             answer = at_once(right, float(found[1]), self.bias)
-            return letter_of(answer, sampling) if begun else answer
+            return rest_of(answer, sampling) if begun else answer
         COUNTS[self.tag].append("thought")
         if self.down:
             raise EngineError("it is down")
@@ -97,12 +97,12 @@ def at_once(right: str, chance: float, bias: float) -> Completion:
     )
 
 
-def letter_of(answer: Completion, sampling: Sampling) -> Completion:
-    """The one token of an answer that was begun."""
-    assert sampling.max_new_tokens == 1
-    return answer.replace(
-        text=answer.tokens[1].text, tokens=answer.tokens[1:2], completion_tokens=1
-    )
+def rest_of(answer: Completion, sampling: Sampling) -> Completion:
+    """What is left of an answer that was begun, up to where it is stopped."""
+    assert sampling.stop == ("]]",)
+    tokens = (Token("[[", 0.0), answer.tokens[1], Token("]]", 0.0))
+    text = "".join(token.text for token in tokens)
+    return answer.replace(text=text, tokens=tokens)
 
 
 def task(number: int, chance: float) -> JudgmentTask:
@@ -184,52 +184,60 @@ def test_what_cannot_work_is_refused_at_the_start(changes: dict[str, Any], said:
         JudgeRewardModel(**{"format": VERDICT, "engine": TwoSpeeds(), **changes})
 
 
-def test_a_fast_reading_by_one_token_says_the_same() -> None:
+def test_an_answer_that_was_begun_says_the_same() -> None:
     tasks = [task(number, chance) for number, chance in enumerate((0.95, 0.6, 0.2))]
     whole = judge_of().judge(tasks)
     assert set(COUNTS["large"]) == {"fast", "thought"}
     COUNTS.clear()
     short = judge_of(scaling=Cascade(sure=0.9, prefill=True)).judge(tasks)
-    assert set(COUNTS["large"]) == {"letter", "thought"}
+    assert set(COUNTS["large"]) == {"rest", "thought"}
     assert [one.preferred for one in short] == [one.preferred for one in whole] == [0, 0, 0]
     for one, other in zip(short, whole, strict=True):
         for mine, theirs in zip(one.judgments, other.judgments, strict=True):
             assert thought_about(mine) == thought_about(theirs)
             assert mine.samples[0].text == theirs.samples[0].text
             assert first_chance(mine.samples[0]) == pytest.approx(first_chance(theirs.samples[0]))
-    assert short[0].usage.completion_tokens == 2
 
 
 @pytest.mark.parametrize(
-    ("said", "scores"),
-    [("A", (1.0, 0.0)), ("B]]", (0.0, 1.0)), ("C", None), ("", None), (" ", None)],
+    ("tokens", "scores"),
+    [
+        (["[[", "A", "]]"], (1.0, 0.0)),
+        (["[[A]]"], (1.0, 0.0)),
+        (["[[", "B]]</answer>"], (0.0, 1.0)),
+        (["[[", "C", "]]"], None),
+        (["A"], None),
+        ([""], None),
+    ],
 )
-def test_a_first_token_is_a_verdict_or_none(said: str, scores: Any) -> None:
-    tokens = (Token(said, -0.1, ((said, -0.1), ("A", -3.0))),)
-    engine = Scripted(script=lambda asked, sampling: Completion(text=said, tokens=tokens))
-    judge = JudgeRewardModel(format=FAST, engine=engine, scaling=FirstToken())
+def test_what_was_begun_ends_in_a_verdict_or_in_none(tokens: list[str], scores: Any) -> None:
+    told = tuple(Token(one, -0.1, ((one, -0.1),)) for one in tokens)
+    written = Completion(text="".join(tokens), tokens=told)
+    engine = Scripted(script=lambda asked, sampling: written)
+    judge = JudgeRewardModel(format=FAST, engine=engine, scaling=Prefilled())
     for judgment in judge.judge([task(0, 0.5)])[0].judgments:
         assert judgment.scores == scores
+        assert judgment.ok == bool(judgment.probabilities) == bool(scores)
         assert judgment.ok or judgment.status is JudgmentStatus.UNPARSEABLE
-    assert engine.asked[0][-1].content == "<answer>[["
+    assert engine.asked[0][-1].content == "<answer>"
 
 
-def test_a_first_token_that_never_came_is_an_engine_error() -> None:
+def test_an_answer_that_never_came_is_an_engine_error() -> None:
     engine = Scripted(script=lambda asked, sampling: EngineError("it is down"))
-    judge = JudgeRewardModel(format=FAST, engine=engine, scaling=FirstToken())
+    judge = JudgeRewardModel(format=FAST, engine=engine, scaling=Prefilled())
     (result,) = judge.judge([task(0, 0.5)])
     assert {one.status for one in result.judgments} == {JudgmentStatus.ENGINE_ERROR}
 
 
-def test_a_first_token_needs_one_letter_and_an_engine_that_goes_on() -> None:
+def test_an_answer_is_begun_where_that_can_go_on() -> None:
     server = OpenAI(model="judge", base_url="http://localhost:1/v1")
     for format, engine, said in (
         (VERDICT, TwoSpeeds(), "no thought"),
-        (PairwiseScores(thinking="none"), TwoSpeeds(), "one letter"),
+        (PairwiseScores(thinking="none"), TwoSpeeds(), "one verdict"),
         (FAST, server, "cannot continue"),
     ):
         with pytest.raises(ConfigError, match=said):
-            JudgeRewardModel(format=format, engine=engine, scaling=FirstToken())
+            JudgeRewardModel(format=format, engine=engine, scaling=Prefilled())
 
 
 def test_scores_are_read_at_two_speeds_too() -> None:

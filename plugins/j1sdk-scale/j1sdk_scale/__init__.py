@@ -21,8 +21,8 @@ if TYPE_CHECKING:
     )
     from j1sdk_scale.cascade import Cascade, certainty_of, thought_about
     from j1sdk_scale.distill import Distill
-    from j1sdk_scale.first_token import FirstToken
     from j1sdk_scale.page import spending_report
+    from j1sdk_scale.prefilled import Prefilled
     from j1sdk_scale.spending import Spending
     from j1sdk_scale.study import SAMPLES_FILE, SPENDING_FILE, scale_to_folder, with_samples
 
@@ -33,8 +33,8 @@ __all__ = [
     "Calibration",
     "Cascade",
     "Distill",
-    "FirstToken",
     "Pair",
+    "Prefilled",
     "Spending",
     "calibrate_to_folder",
     "certainty_of",
@@ -52,7 +52,7 @@ __getattr__ = lazy(__name__)
 def scalings() -> dict[str, str]:
     return {
         "cascade": "j1sdk_scale.cascade:Cascade",
-        "first-token": "j1sdk_scale.first_token:FirstToken",
+        "prefilled": "j1sdk_scale.prefilled:Prefilled",
     }
 
 

@@ -26,7 +26,7 @@ from j1sdk.judgments import first_chance
 from j1sdk.scaling import Samples, Scaling
 from j1sdk.sharing import Sharing
 from j1sdk.types import Judgment, Presentation, Sampling
-from j1sdk_scale.first_token import by_first_token, check_first_token
+from j1sdk_scale.prefilled import answer_begun, check_prefilled
 
 ALTERNATIVES = 20
 """Tokens whose probability a fast reading is told: as many as engines have, for score levels."""
@@ -46,7 +46,7 @@ class Cascade(Scaling):
     engine: Engine | None = None
     """What reads fast: the judge's own model, unless another is given."""
     prefill: bool = False
-    """Begin the fast answer for the judge, so that one token is all it writes (`first-token`)."""
+    """Begin the fast answer for the judge, who then writes the verdict alone (`prefilled`)."""
     risk: float = Field(default=0.01, gt=0.0, lt=0.5)
     """Share of pairs that may be decided otherwise than by thinking: `j1 calibrate` fits `sure`
     so that no more are, with 95% confidence."""
@@ -73,7 +73,7 @@ class Cascade(Scaling):
                 ' fast = { thinking = "none" }, or a smaller `engine`'
             )
         if self.prefill:
-            check_first_token(fast, self.engine or engine)
+            check_prefilled(fast, self.engine or engine)
         (self.engine or engine).accept(fast_sampling(sampling))
 
     def fast_format(self, format: JudgmentFormat) -> JudgmentFormat:
@@ -99,7 +99,7 @@ class Cascade(Scaling):
         format, engine = self.fast_format(samples.format), self.engine or samples.engine
         sampling = fast_sampling(samples.sampling)
         key = (shown, repr(format), sampling, id(engine), id(asyncio.get_running_loop()))
-        read = by_first_token if self.prefill else deliberate
+        read = answer_begun if self.prefill else deliberate
         return await self._reading.get(key, lambda: read(format, engine, sampling, shown))
 
 
