@@ -74,7 +74,7 @@ class Start:
         fitted = calibrate_to_folder(
             after, self.pairs(4, self.setting.fitted), self.home / "fitted", self._begin
         )
-        cascade = Cascade(risk=self.setting.risk, sure=fitted.sure or 1.0, prefill=True)
+        cascade = Cascade(risk=self.setting.risk, sure=fitted.sure or 1.0, prefill="answer")
         return list(map(self.named, self.measured(before, after, cascade)))
 
     def named(self, row: dict[str, Any]) -> dict[str, Any]:
@@ -131,7 +131,7 @@ class Start:
 
     def cascading(self, judge: JudgeRewardModel, model: Path) -> JudgeRewardModel:
         engine = Transformers(model=str(model), dtype="float32", device="cpu", batch_size=256)
-        cascade = Cascade(risk=self.setting.risk, sure=1.0, prefill=True)
+        cascade = Cascade(risk=self.setting.risk, sure=1.0, prefill="answer")
         return judge.replace(engine=engine, scaling=cascade)
 
     def distilled(self, judge: JudgeRewardModel) -> JudgeRewardModel:

@@ -99,8 +99,11 @@ def at_once(right: str, chance: float, bias: float) -> Completion:
 
 def rest_of(answer: Completion, sampling: Sampling) -> Completion:
     """What is left of an answer that was begun, up to where it is stopped."""
-    assert sampling.stop == ("]]",)
-    tokens = (Token("[[", 0.0), answer.tokens[1], Token("]]", 0.0))
+    if sampling.max_new_tokens == 1:
+        tokens: tuple[Token, ...] = (answer.tokens[1],)
+    else:
+        assert sampling.stop == ("]]",)
+        tokens = (Token("[[", 0.0), answer.tokens[1], Token("]]", 0.0))
     text = "".join(token.text for token in tokens)
     return answer.replace(text=text, tokens=tokens)
 
@@ -184,12 +187,13 @@ def test_what_cannot_work_is_refused_at_the_start(changes: dict[str, Any], said:
         JudgeRewardModel(**{"format": VERDICT, "engine": TwoSpeeds(), **changes})
 
 
-def test_an_answer_that_was_begun_says_the_same() -> None:
+@pytest.mark.parametrize("begun", ["verdict", "answer"])
+def test_an_answer_that_was_begun_says_the_same(begun: Any) -> None:
     tasks = [task(number, chance) for number, chance in enumerate((0.95, 0.6, 0.2))]
     whole = judge_of().judge(tasks)
     assert set(COUNTS["large"]) == {"fast", "thought"}
     COUNTS.clear()
-    short = judge_of(scaling=Cascade(sure=0.9, prefill=True)).judge(tasks)
+    short = judge_of(scaling=Cascade(sure=0.9, prefill=begun)).judge(tasks)
     assert set(COUNTS["large"]) == {"rest", "thought"}
     assert [one.preferred for one in short] == [one.preferred for one in whole] == [0, 0, 0]
     for one, other in zip(short, whole, strict=True):
@@ -200,26 +204,41 @@ def test_an_answer_that_was_begun_says_the_same() -> None:
 
 
 @pytest.mark.parametrize(
-    ("tokens", "scores"),
+    ("begun", "tokens", "scores"),
     [
-        (["[[", "A", "]]"], (1.0, 0.0)),
-        (["[[A]]"], (1.0, 0.0)),
-        (["[[", "B]]</answer>"], (0.0, 1.0)),
-        (["[[", "C", "]]"], None),
-        (["A"], None),
-        ([""], None),
+        ("answer", ["[[", "A", "]]"], (1.0, 0.0)),
+        ("answer", ["[[A]]"], (1.0, 0.0)),
+        ("answer", ["[[", "B]]</answer>"], (0.0, 1.0)),
+        ("answer", ["[[", "C", "]]"], None),
+        ("answer", ["[["], None),
+        ("answer", ["A"], None),
+        ("answer", [""], None),
+        ("verdict", ["A"], (1.0, 0.0)),
+        ("verdict", ["B]]"], (0.0, 1.0)),
+        ("verdict", ["B]]</"], (0.0, 1.0)),
+        ("verdict", ["C"], None),
+        ("verdict", [" "], None),
+        ("verdict", [""], None),
+        ("verdict", ["AB"], None),
     ],
 )
-def test_what_was_begun_ends_in_a_verdict_or_in_none(tokens: list[str], scores: Any) -> None:
+def test_what_was_begun_ends_in_a_verdict_or_in_none(
+    begun: Any, tokens: list[str], scores: Any
+) -> None:
     told = tuple(Token(one, -0.1, ((one, -0.1),)) for one in tokens)
     written = Completion(text="".join(tokens), tokens=told)
     engine = Scripted(script=lambda asked, sampling: written)
-    judge = JudgeRewardModel(format=FAST, engine=engine, scaling=Prefilled())
+    judge = JudgeRewardModel(format=FAST, engine=engine, scaling=Prefilled(begun=begun))
     for judgment in judge.judge([task(0, 0.5)])[0].judgments:
         assert judgment.scores == scores
         assert judgment.ok == bool(judgment.probabilities) == bool(scores)
         assert judgment.ok or judgment.status is JudgmentStatus.UNPARSEABLE
-    assert engine.asked[0][-1].content == "<answer>"
+        if judgment.ok:  # what was written counts once, and nothing else was likely
+            assert sum(judgment.probabilities[0].values()) == pytest.approx(
+                math.exp(-0.1 * sum(one not in ("", "]]") for one in tokens)), abs=0.1
+            )
+    expected = "<answer>" if begun == "answer" else "<answer>[["
+    assert engine.asked[0][-1].content == expected
 
 
 def test_an_answer_that_never_came_is_an_engine_error() -> None:

@@ -9,12 +9,22 @@ from typing import Any
 
 import pytest
 from j1sdk_quickstart.tasks import Arithmetic
+from j1sdk_scale import Prefilled
 from real_model import FOLDER
 
-from j1sdk import Completion, Conversation, PairwiseVerdict, Pointwise, Sampling, Transformers
+from j1sdk import (
+    Completion,
+    Conversation,
+    JudgeRewardModel,
+    PairwiseVerdict,
+    Pointwise,
+    Sampling,
+    Transformers,
+)
 from j1sdk.background import run
 from j1sdk.engines import Engine
 from j1sdk.engines.vllm import VLLM
+from j1sdk.judgments import first_chance
 from j1sdk.types import presentations
 
 pytestmark = pytest.mark.stack
@@ -53,6 +63,21 @@ def written_by(engine: Engine) -> Sequence[Completion]:
         return list(await asyncio.gather(*(engine.complete(one, SAMPLING) for one in asked())))
 
     return run(all_at_once())
+
+
+def test_a_begun_answer_is_continued_alike(engine: VLLM, model: Path) -> None:
+    reference = Transformers(model=str(model), dtype="float32", device="cpu", batch_size=20)
+    fast = PairwiseVerdict(thinking="none")
+    sampling, tasks = Sampling(top_logprobs=20), Arithmetic(seed=5, limit=10).load()
+    theirs, ours = (
+        JudgeRewardModel(format=fast, engine=one, scaling=Prefilled(), sampling=sampling)
+        for one in (engine, reference)
+    )
+    for one, other in zip(theirs.judge(tasks), ours.judge(tasks), strict=True):
+        for mine, yours in zip(one.judgments, other.judgments, strict=True):
+            assert mine.usage.completion_tokens == yours.usage.completion_tokens == 1
+            assert mine.ok and yours.ok, "a model that was never taught says A or B"
+            assert first_chance(mine) == pytest.approx(first_chance(yours), abs=0.01)
 
 
 def test_greedy_texts_are_those_of_transformers(

@@ -118,7 +118,7 @@ def both_speeds(
         format=scaling.fast_format(judge.format),
         sampling=fast_sampling(judge.sampling),
         engine=scaling.engine or judge.engine,
-        scaling=Prefilled() if scaling.prefill else Single(),
+        scaling=Prefilled(begun=scaling.prefill) if scaling.prefill else Single(),
     )
     shown = Shown(tasks, plain.presentations)
     return (

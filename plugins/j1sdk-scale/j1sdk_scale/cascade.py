@@ -11,6 +11,7 @@ from __future__ import annotations
 
 import asyncio
 from collections.abc import Hashable, Sequence
+from functools import partial
 from statistics import fmean
 from typing import Any, ClassVar
 
@@ -26,7 +27,7 @@ from j1sdk.judgments import first_chance
 from j1sdk.scaling import Samples, Scaling
 from j1sdk.sharing import Sharing
 from j1sdk.types import Judgment, Presentation, Sampling
-from j1sdk_scale.prefilled import answer_begun, check_prefilled
+from j1sdk_scale.prefilled import Begun, answer_begun, check_prefilled, checked_frame
 
 ALTERNATIVES = 20
 """Tokens whose probability a fast reading is told: as many as engines have, for score levels."""
@@ -45,8 +46,8 @@ class Cascade(Scaling):
     """Options of the judge's format for the fast reading, in place of its own."""
     engine: Engine | None = None
     """What reads fast: the judge's own model, unless another is given."""
-    prefill: bool = False
-    """Begin the fast answer for the judge, who then writes the verdict alone (`prefilled`)."""
+    prefill: Begun | None = None
+    """Begin the fast answer for the judge, as the scaling `prefilled` does, and how far."""
     risk: float = Field(default=0.01, gt=0.0, lt=0.5)
     """Share of pairs that may be decided otherwise than by thinking: `j1 calibrate` fits `sure`
     so that no more are, with 95% confidence."""
@@ -73,7 +74,7 @@ class Cascade(Scaling):
                 ' fast = { thinking = "none" }, or a smaller `engine`'
             )
         if self.prefill:
-            check_prefilled(fast, self.engine or engine)
+            check_prefilled(fast, self.engine or engine, self.prefill)
         (self.engine or engine).accept(fast_sampling(sampling))
 
     def fast_format(self, format: JudgmentFormat) -> JudgmentFormat:
@@ -99,8 +100,13 @@ class Cascade(Scaling):
         format, engine = self.fast_format(samples.format), self.engine or samples.engine
         sampling = fast_sampling(samples.sampling)
         key = (shown, repr(format), sampling, id(engine), id(asyncio.get_running_loop()))
-        read = answer_begun if self.prefill else deliberate
-        return await self._reading.get(key, lambda: read(format, engine, sampling, shown))
+        if self.prefill is None:
+            read = partial(deliberate, format, engine, sampling, shown)
+        else:
+            frame = checked_frame(format, self.prefill)
+            short = frame.short(sampling, self.prefill)
+            read = partial(answer_begun, format, engine, short, shown, frame)
+        return await self._reading.get(key, read)
 
 
 def fast_sampling(sampling: Sampling) -> Sampling:

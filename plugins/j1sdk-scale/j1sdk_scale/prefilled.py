@@ -1,12 +1,13 @@
 """The scaling `prefilled`: an answer at once, begun for the judge: little is left to write.
 
-A judge that answers at once writes `<answer>[[A]]</answer>`. Here the tag is put into its mouth,
-and it is stopped after `]]`: three tokens with most tokenizers, one where `[[A]]` is a token.
+A judge that answers at once writes `<answer>[[A]]</answer>`, of which one letter says something.
+Here `<answer>[[` is put into its mouth, so that the next token is that letter.
 """
 
 from __future__ import annotations
 
-from typing import ClassVar, NamedTuple
+from os import path
+from typing import ClassVar, Literal, NamedTuple
 
 from j1sdk.deliberation import Deliberation
 from j1sdk.engines import Engine
@@ -16,21 +17,26 @@ from j1sdk.formats.thinking import ThinkingFormat
 from j1sdk.scaling import Samples, Scaling
 from j1sdk.types import Completion, Judgment, Message, Presentation, Sampling, Token
 
+Begun = Literal["verdict", "answer"]
+"""How far: into the verdict, `<answer>[[`, of which one token is left; or `<answer>`, where a
+tokenizer has a token for `[[A]]`."""
 ENOUGH = 8
-"""Tokens that a verdict is made of, at most."""
+"""Tokens that a whole verdict is made of, at most."""
 
 
 class Frame(NamedTuple):
-    """A format's answer, which is one of several texts, and what stands around them."""
+    """A format's answer: what is begun, what can follow, and what stands after that."""
 
     before: str
     texts: tuple[str, ...]
     after: str
 
-    @property
-    def stops(self) -> tuple[str, ...]:
-        """How the texts end: two characters, as in `]]`."""
-        return tuple(dict.fromkeys(text[-2:] for text in self.texts))
+    def short(self, sampling: Sampling, begun: Begun) -> Sampling:
+        """No more than what is left to write."""
+        if begun == "verdict":
+            return sampling.replace(max_new_tokens=1)
+        ends = dict.fromkeys(text[-2:] for text in self.texts)  # such as `]]`
+        return sampling.replace(max_new_tokens=ENOUGH, stop=(*sampling.stop, *ends))
 
 
 class Prefilled(Scaling):
@@ -41,26 +47,27 @@ class Prefilled(Scaling):
     """
 
     name: ClassVar[str] = "prefilled"
+    begun: Begun = "verdict"
+    """How far the answer is begun: `verdict`, and one token is left to write; or `answer`, for
+    tokenizers that have a token for a whole verdict."""
 
     @property
     def most(self) -> int:
         return 1
 
     def accept(self, format: JudgmentFormat, engine: Engine, sampling: Sampling) -> None:
-        check_prefilled(format, engine)
+        check_prefilled(format, engine, self.begun)
 
     async def judge(self, samples: Samples) -> Judgment:
         shown = samples.orders[0]
-        return await answer_begun(samples.format, samples.engine, samples.sampling, shown)
+        frame = checked_frame(samples.format, self.begun)
+        sampling = frame.short(samples.sampling, self.begun)
+        return await answer_begun(samples.format, samples.engine, sampling, shown, frame)
 
 
-def check_prefilled(format: JudgmentFormat, engine: Engine) -> None:
+def check_prefilled(format: JudgmentFormat, engine: Engine, begun: Begun) -> None:
     """Raise ConfigError where an answer cannot be begun for the judge."""
-    if format.thinking_sections or frame_of(format) is None:
-        raise ConfigError(
-            "an answer is begun for the judge in formats that hold no thought and one verdict, such"
-            f' as pairwise-verdict with thinking = "none"; not in {format.name}'
-        )
+    checked_frame(format, begun)
     if not engine.continues:
         raise ConfigError(
             f"the answer is begun for the judge, which {engine.name} cannot continue: choose"
@@ -68,28 +75,32 @@ def check_prefilled(format: JudgmentFormat, engine: Engine) -> None:
         )
 
 
-def frame_of(format: JudgmentFormat) -> Frame | None:
-    """What is common to all answers of a format; None where that is not all but one text."""
-    if not isinstance(format, ThinkingFormat) or format.arity != 2 or len(format.choices) != 1:
-        return None
-    (choice,) = format.choices
-    answer, texts = format.write((1.0, 0.0)), tuple(choice.texts)
-    before, opening, rest = answer.partition(choice.opening)
-    text = next((one for one in texts if rest.startswith(one)), "")
-    return Frame(before + opening, texts, rest.removeprefix(text)) if opening and text else None
+def checked_frame(format: JudgmentFormat, begun: Begun) -> Frame:
+    """What an answer is made of; raises ConfigError where that is not all but one text."""
+    one_verdict = isinstance(format, ThinkingFormat) and format.arity == 2
+    choices = format.choices if isinstance(format, ThinkingFormat) and one_verdict else ()
+    if format.thinking_sections or len(choices) != 1:
+        raise ConfigError(
+            "an answer is begun for the judge in formats that hold no thought and one verdict, such"
+            f' as pairwise-verdict with thinking = "none"; not in {format.name}'
+        )
+    texts = tuple(choices[0].texts)
+    before, opening, rest = format.write((1.0, 0.0)).partition(choices[0].opening)
+    after = next(rest.removeprefix(text) for text in texts if rest.startswith(text))
+    shared = path.commonprefix(texts) if begun == "verdict" else ""  # noqa: RUF071
+    left = tuple(text.removeprefix(shared) for text in texts)
+    return Frame(before + opening + shared, left, after)
 
 
 async def answer_begun(
-    format: JudgmentFormat, engine: Engine, sampling: Sampling, shown: Presentation
+    format: JudgmentFormat, engine: Engine, sampling: Sampling, shown: Presentation, frame: Frame
 ) -> Judgment:
     """The judgment that comes of a begun answer."""
     deliberation = Deliberation(format, shown, engine.reserved)
-    frame, turn = frame_of(format), deliberation.turn
-    assert frame is not None and turn is not None  # `check_prefilled` saw to it
-    begun = (*turn.say, Message(role="assistant", content=frame.before))
-    short = sampling.replace(max_new_tokens=ENOUGH, stop=(*sampling.stop, *frame.stops))
+    assert deliberation.turn is not None  # a format without one has no frame
+    said = Message(role="assistant", content=frame.before)
     try:
-        written = await engine.complete(begun, short)
+        written = await engine.complete((*deliberation.turn.say, said), sampling)
     except EngineError as error:
         deliberation.fail(error)
     else:
@@ -98,10 +109,12 @@ async def answer_begun(
 
 
 def framed(frame: Frame, written: Completion) -> Completion:
-    """The whole answer, where one of the texts was written; else what was written, as it is."""
-    text = next((one for one in frame.texts if written.text.startswith(one)), None)
-    if text is None:
-        return written.replace(text=frame.before + written.text, tokens=())
+    """The whole answer, where what was written tells which; else what was written, as it is."""
+    said = written.text
+    meant = [one for one in frame.texts if said and (one.startswith(said) or said.startswith(one))]
+    if len(meant) != 1:
+        return written.replace(text=frame.before + said, tokens=())
+    (text,) = meant
     tokens = [Token(frame.before, 0.0), *_spelling(text, written.tokens), Token(frame.after, 0.0)]
     return written.replace(
         text=frame.before + text + frame.after,
@@ -111,10 +124,11 @@ def framed(frame: Frame, written: Completion) -> Completion:
 
 
 def _spelling(text: str, tokens: tuple[Token, ...]) -> list[Token]:
-    """The tokens as far as they spell the text, the last of which may go on."""
+    """The tokens as far as they spell the text, the last of which may go on; then what is left."""
     left, kept = text, list[Token]()
     for token in tokens:
         if left and token.text.startswith(left[: len(token.text)]):
-            kept.append(token._replace(text=token.text[: len(left)]))
+            others = tuple(one for one in token.alternatives if one[0] != token.text)
+            kept.append(Token(token.text[: len(left)], token.logprob, others))
             left = left[len(token.text) :]
-    return kept
+    return [*kept, Token(left, 0.0)] if left else kept
