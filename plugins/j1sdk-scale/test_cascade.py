@@ -12,7 +12,7 @@ from typing import Any
 
 import pytest
 from click.testing import CliRunner
-from j1sdk_scale import Cascade, Pair, Prefilled, fit, pairs_needed, thought_about
+from j1sdk_scale import Cascade, Pair, Prefilled, certainty_of, fit, pairs_needed, thought_about
 from j1sdk_scale.calibrate_command import calibrate
 from j1sdk_scale.calibration import THRESHOLDS, upper_bound
 from scipy.stats import binom
@@ -24,6 +24,7 @@ from j1sdk import (
     Engine,
     EngineError,
     JudgeRewardModel,
+    Judgment,
     JudgmentStatus,
     JudgmentTask,
     OpenAI,
@@ -154,6 +155,20 @@ def test_the_metrics_tell_how_often_it_thought() -> None:
 def test_orders_that_differ_are_thought_about_however_sure_each_is() -> None:
     (result,) = judge_of(TwoSpeeds(bias=9.0)).judge([task(0, 0.6)])
     assert all(map(thought_about, result.judgments)) and result.preferred == 0
+
+
+def test_what_went_to_no_answer_is_no_certainty() -> None:
+    def read(first: float, second: float) -> Judgment:
+        return Judgment(
+            task_id="x", order=(0, 1), scores=(1.0, 0.0), status=JudgmentStatus.OK,
+            probabilities=({"A": first, "B": second},),
+        )  # fmt: skip
+
+    swapped = read(0.1, 0.8).replace(order=(1, 0), scores=(0.0, 1.0))
+    assert certainty_of([read(0.9, 0.1)]) == pytest.approx(0.9)
+    assert certainty_of([read(0.09, 0.01)]) == pytest.approx(0.09)
+    assert certainty_of([read(0.9, 0.1), swapped]) == pytest.approx((0.9 + 0.8) / 2)
+    assert certainty_of([read(0.9, 0.1), swapped.replace(probabilities=())]) == 0.0
 
 
 def test_one_order_alone_is_read_alone() -> None:

@@ -10,7 +10,7 @@ sure = 0.97  # `j1 calibrate RUN.toml --data pairs.jsonl` fits it to the risk
 from __future__ import annotations
 
 import asyncio
-from collections.abc import Hashable, Sequence
+from collections.abc import Collection, Hashable, Sequence
 from functools import partial
 from statistics import fmean
 from typing import Any, ClassVar
@@ -120,16 +120,18 @@ def certainty_of(read: Sequence[Judgment]) -> float:
     0 where they name two, or one of them is a tie, was not read, or has no probability.
     """
     verdicts = {one.verdict() for one in read}
-    chances = [first_chance(one) for one in read]
-    if len(verdicts) > 1 or None in verdicts or None in chances:
+    if len(verdicts) > 1 or None in verdicts:
         return 0.0
-    named = verdicts.pop()
-    both = zip(read, chances, strict=True)
-    return fmean(
-        chance if one.order[0] == named else 1 - chance
-        for one, chance in both
-        if chance is not None
-    )
+    chances = [chance_of(one, verdicts) for one in read]
+    return fmean(chances) if all(chances) else 0.0
+
+
+def chance_of(judgment: Judgment, named: Collection[int | None]) -> float:
+    """The probability that the response named has in a judgment, less what went to no answer."""
+    if (first := first_chance(judgment)) is None:
+        return 0.0
+    answered = min(1.0, *(sum(chances.values()) for chances in judgment.probabilities))
+    return answered * (first if judgment.order[0] in named else 1 - first)
 
 
 def thought_about(judgment: Judgment) -> bool:

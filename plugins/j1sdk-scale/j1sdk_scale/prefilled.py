@@ -77,15 +77,15 @@ def check_prefilled(format: JudgmentFormat, engine: Engine, begun: Begun) -> Non
 
 def checked_frame(format: JudgmentFormat, begun: Begun) -> Frame:
     """What an answer is made of; raises ConfigError where that is not all but one text."""
-    one_verdict = isinstance(format, ThinkingFormat) and format.arity == 2
-    choices = format.choices if isinstance(format, ThinkingFormat) and one_verdict else ()
-    if format.thinking_sections or len(choices) != 1:
+    choices = format.choices if isinstance(format, ThinkingFormat) else ()
+    if format.arity != 2 or format.thinking_sections or len(choices) != 1:
         raise ConfigError(
             "an answer is begun for the judge in formats that hold no thought and one verdict, such"
             f' as pairwise-verdict with thinking = "none"; not in {format.name}'
         )
-    texts = tuple(choices[0].texts)
-    before, opening, rest = format.write((1.0, 0.0)).partition(choices[0].opening)
+    (choice,) = choices
+    texts = tuple(choice.texts)
+    before, opening, rest = format.write((1.0, 0.0)).partition(choice.opening)
     after = next(rest.removeprefix(text) for text in texts if rest.startswith(text))
     shared = path.commonprefix(texts) if begun == "verdict" else ""  # noqa: RUF071
     left = tuple(text.removeprefix(shared) for text in texts)
