@@ -10,7 +10,7 @@ from typing import TYPE_CHECKING, Any
 
 import pytest
 from asking import ask
-from j1sdk_cluster import Replicas
+from j1sdk_cluster import Ray, Replicas
 from j1sdk_cluster.spreading import LEEWAY, Spreading
 
 from j1sdk import (
@@ -176,6 +176,12 @@ def test_a_folder_of_somebody_else_says_where_it_would_send_things(tmp_path: Pat
     (tmp_path / "j1.toml").write_text(dump_run(build_run({"judge": judge.model_dump()})))
     with pytest.raises(ConfigError, match=r"elsewhere\.example"):
         JudgeRewardModel.load(tmp_path)
+
+
+def test_a_cluster_elsewhere_is_said_too(tmp_path: Path) -> None:
+    engine = OpenAI(model="judge", base_url="http://localhost:1/v1")
+    assert Ray(engine=engine).needs_trust(tmp_path) == []
+    assert "Ray cluster ray://x" in Ray(engine=engine, address="ray://x").needs_trust(tmp_path)[0]
 
 
 def test_a_url_that_is_none_is_refused_at_the_start(chat_server: Serve) -> None:
