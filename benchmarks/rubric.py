@@ -82,7 +82,10 @@ def main() -> None:
             rows.append({"criteria": name, "prompt tokens": asked, "computed": int(missing)})
         run(engine.close())
     for row in rows:
-        row["computed, ratio"] = row["computed"] / rows[0]["computed"]
+        row["computed, to one question's prompt tokens"] = (
+            row["computed"] / rows[0]["prompt tokens"]
+        )
+        row["computed, to one question's computed"] = row["computed"] / rows[0]["computed"]
     title = f"Prompt tokens of {len(CRITERIA)} criteria x {GROUP} responses"
     facts = {"requests": count, "block": BLOCK, "seed": SEED, "vllm": vllm_version()}
     record("rubric", title, rows, arguments.out, **facts)
