@@ -81,11 +81,10 @@ def main() -> None:
             asked, missing = computed(engine, format, tasks)
             rows.append({"criteria": name, "prompt tokens": asked, "computed": int(missing)})
         run(engine.close())
+    whole = rows[0]
     for row in rows:
-        row["computed, to one question's prompt tokens"] = (
-            row["computed"] / rows[0]["prompt tokens"]
-        )
-        row["computed, to one question's computed"] = row["computed"] / rows[0]["computed"]
+        row["computed, to one question's prompt tokens"] = row["computed"] / whole["prompt tokens"]
+        row["computed, to one question's computed"] = row["computed"] / whole["computed"]
     title = f"Prompt tokens of {len(CRITERIA)} criteria x {GROUP} responses"
     facts = {"requests": count, "block": BLOCK, "seed": SEED, "vllm": vllm_version()}
     record("rubric", title, rows, arguments.out, **facts)
