@@ -13,11 +13,14 @@ from inspect import signature
 from typing import Any, NamedTuple
 
 import torch
+from transformers import __version__
 from trl import GRPOTrainer
 from trl.trainer.utils import split_tensor_dict
 
 Tensor = torch.Tensor
 Batch = dict[str, Any]
+CACHE = "cache" if tuple(map(int, __version__.split(".")[:2])) >= (5, 24) else "past_key_values"
+"""What transformers calls the option of `generate`."""
 
 
 class Packed(NamedTuple):
@@ -192,7 +195,7 @@ def shared_generation(model: Any) -> Iterator[None]:
         positions = (mask.cumsum(1) - 1).clamp(min=0)
         read = model.base_model(ids, attention_mask=mask, position_ids=positions, use_cache=True)
         (cache := read.past_key_values).batch_select_indices(prompt_of)
-        return generate(input_ids, attention_mask=attention_mask, past_key_values=cache, **options)
+        return generate(input_ids, attention_mask=attention_mask, **options, **{CACHE: cache})
 
     model.generate = shared
     try:
