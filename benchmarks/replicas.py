@@ -22,7 +22,7 @@ from contextlib import ExitStack, contextmanager, suppress
 from functools import partial
 from itertools import cycle
 from pathlib import Path
-from typing import Any
+from typing import Any, ClassVar
 from urllib.error import URLError
 from urllib.request import Request, urlopen
 
@@ -41,6 +41,7 @@ from j1sdk import (
     PairwiseVerdict,
     Sampling,
 )
+from j1sdk.engines.opened import Opened
 
 STARTING = 300.0
 """Seconds that vLLM may take to start."""
@@ -51,13 +52,10 @@ class InTurns(Engine):
 
     name = "in-turns"
     servers: tuple[OpenAI, ...]
-
-    def model_post_init(self, context: Any) -> None:
-        object.__setattr__(self, "_turns", cycle(self.servers))
+    _turns: ClassVar[Opened[InTurns, Iterator[OpenAI]]] = Opened(lambda own: cycle(own.servers))
 
     async def complete(self, conversation: Conversation, sampling: Sampling) -> Completion:
-        server: OpenAI = next(self._turns)  # type: ignore[attr-defined]
-        return await server.complete(conversation, sampling)
+        return await next(self._turns).complete(conversation, sampling)
 
 
 @contextmanager

@@ -12,7 +12,7 @@ from email.utils import format_datetime
 from typing import TYPE_CHECKING, Any
 
 import pytest
-from asking import ask
+from asking import ask, said
 
 from j1sdk import (
     Completion,
@@ -40,11 +40,6 @@ def one(engine: OpenAI, text: str = "hi") -> str:
 async def together(engine: OpenAI, texts: Sequence[str]) -> list[Completion | BaseException]:
     asked = (engine.complete(ask(text), Sampling()) for text in texts)
     return list(await asyncio.gather(*asked, return_exceptions=True))
-
-
-def said(text: str) -> dict[str, Any]:
-    message = {"role": "assistant", "content": text}
-    return {"choices": [{"index": 0, "message": message, "finish_reason": "stop"}]}
 
 
 async def echo(number: int, body: dict[str, Any], request: Any) -> Any:

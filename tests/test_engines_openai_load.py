@@ -18,7 +18,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 import pytest
-from asking import ask
+from asking import ask, said
 
 from j1sdk import (
     Completion,
@@ -45,11 +45,6 @@ def engine_for(served: ChatServer, **options: Any) -> OpenAI:
 async def together(engine: OpenAI, texts: Sequence[str]) -> list[Completion | BaseException]:
     asked = (engine.complete(ask(text), Sampling()) for text in texts)
     return list(await asyncio.gather(*asked, return_exceptions=True))
-
-
-def said(text: str) -> dict[str, Any]:
-    message = {"role": "assistant", "content": text}
-    return {"choices": [{"index": 0, "message": message, "finish_reason": "stop"}]}
 
 
 async def hang(number: int, body: dict[str, Any], request: Any) -> Any:

@@ -9,7 +9,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 import pytest
-from asking import ask
+from asking import ask, said
 from j1sdk_cluster import Ray, Replicas
 from j1sdk_cluster.spreading import LEEWAY, Spreading
 
@@ -41,11 +41,6 @@ class TestReplicas(ComponentContract):
         also=("http://localhost:2/v1",),
     )
     abstract = Engine
-
-
-def said(text: str) -> dict[str, Any]:
-    message = {"role": "assistant", "content": text}
-    return {"choices": [{"index": 0, "message": message, "finish_reason": "stop"}]}
 
 
 async def answers(number: int, body: dict[str, Any], request: Any) -> Any:

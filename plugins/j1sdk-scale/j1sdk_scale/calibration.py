@@ -46,6 +46,8 @@ class Pair(NamedTuple):
     """Tokens that both orders' fast reading wrote."""
     thought: int
     """Tokens that thinking wrote, over both orders."""
+    settled: bool = True
+    """Whether thinking came to a verdict."""
 
 
 class Threshold(Value):
@@ -97,7 +99,6 @@ def calibrate_to_folder(
         )
     fast, thought = both_speeds(judge, tasks, out, begin)
     fitted = fit([pair_of(*both) for both in zip(fast, thought, strict=True)], risk)
-    fitted = fitted.replace(unread=sum(one.preferred is None for one in thought))
     write_text(out / CALIBRATION_FILE, json.dumps(fitted.model_dump(mode="json"), indent=2))
     return fitted
 
@@ -140,6 +141,7 @@ def pair_of(fast: JudgeResult, thought: JudgeResult) -> Pair:
         agrees=verdict is not None and verdict == thought.preferred,
         fast=fast.usage.completion_tokens,
         thought=thought.usage.completion_tokens,
+        settled=thought.preferred is not None,
     )
 
 
@@ -149,7 +151,7 @@ def fit(pairs: Sequence[Pair], risk: float) -> Calibration:
     within = [one for one in tried if one.bound <= risk and one.decided]
     return Calibration(
         n=len(pairs),
-        unread=0,
+        unread=sum(not pair.settled for pair in pairs),
         risk=risk,
         sure=within[-1].sure if within else None,
         thinking=fmean(pair.thought for pair in pairs),
@@ -167,18 +169,15 @@ def _tried(pairs: Sequence[Pair], risk: float) -> Iterator[Threshold]:
 
 def measured(pairs: Sequence[Pair], sure: float) -> Threshold:
     """What a cascade with this threshold does to these pairs."""
-    decided = [pair.certainty >= sure for pair in pairs]
-    disagreed = sum(not pair.agrees for pair, stands in zip(pairs, decided, strict=True) if stands)
-    tokens = (
-        pair.fast + (0 if stands else pair.thought)
-        for pair, stands in zip(pairs, decided, strict=True)
-    )
+    stand = [pair for pair in pairs if pair.certainty >= sure]
+    disagreed = sum(not pair.agrees for pair in stand)
+    spent = sum(pair.fast + pair.thought for pair in pairs) - sum(pair.thought for pair in stand)
     return Threshold(
         sure=sure,
-        decided=sum(decided),
+        decided=len(stand),
         disagreed=disagreed,
         bound=upper_bound(disagreed, len(pairs)),
-        tokens=fmean(tokens),
+        tokens=spent / len(pairs),
     )
 
 
