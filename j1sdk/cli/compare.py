@@ -27,7 +27,7 @@ def compare(folders: tuple[Path, ...], out: Path) -> None:
     from j1sdk.catalogue import catalogue
     from j1sdk.evaluation.entries import read_entries
     from j1sdk.report import Table, write_report
-    from j1sdk.report.benchmark_page import calibration_blocks, comparison_report
+    from j1sdk.report.benchmark_page import calibration_table, comparison_report
 
     if len(set(folders)) < 2:
         raise ConfigError("give two folders or more; each was written by j1 eval --benchmark")
@@ -37,8 +37,8 @@ def compare(folders: tuple[Path, ...], out: Path) -> None:
             raise DataError(f"{folder}: nothing in it was judged, so there is nothing to compare")
     report = comparison_report(entries)
     write_report(report, out / "report.html")
+    known = {one.name: own for one in entries if (own := one.evaluated.strict.calibration)}
     tables = [one for one in report.blocks if isinstance(one, Table)][:2]
-    calibrated = calibration_blocks({one.name: one.evaluated.strict for one in entries})[:1]
-    for block in (*tables, *calibrated):
+    for block in (*tables, calibration_table(known)) if known else tables:
         output.print(block_table(block))
     messages.print(f"Written to {out / 'report.html'}", soft_wrap=True)
