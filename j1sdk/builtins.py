@@ -201,7 +201,8 @@ IN_PLUGINS: dict[str, dict[str, tuple[str, ...]]] = {
     "j1sdk-rubric": {"formats": ("rubric",)},
     "j1sdk-scale": {
         "commands": ("calibrate", "scale"),
-        "scalings": ("cascade", "prefilled"),
+        "formats": ("prefilled",),
+        "scalings": ("cascade",),
         "trainers": ("distill",),
     },
     "j1sdk-spct": {"formats": ("spct", "spct-single"), "scalings": ("meta-judge",)},

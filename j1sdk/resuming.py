@@ -26,6 +26,7 @@ def check_same_task(
 ) -> None:
     """Raise ConfigError where the judge was shown something else, in a judgment of this file."""
     asked = question(judge.format, shown, judge.engine.reserved)
+    asked = asked[:-1] if asked[-1].role == "assistant" else asked  # what was begun, went on
     if judgment.transcript[: len(asked)] != asked:
         raise ConfigError(
             f"{path.parent} holds judgments of other data: task {shown.task.id!r} has another"

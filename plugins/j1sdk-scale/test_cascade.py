@@ -15,6 +15,7 @@ from click.testing import CliRunner
 from j1sdk_scale import Cascade, Pair, Prefilled, certainty_of, fit, pairs_needed, thought_about
 from j1sdk_scale.calibrate_command import calibrate
 from j1sdk_scale.calibration import THRESHOLDS, upper_bound
+from j1sdk_scale.cascade import fast_sampling
 from scipy.stats import binom
 
 from j1sdk import (
@@ -34,11 +35,13 @@ from j1sdk import (
     Sampling,
     Scaling,
     Scripted,
+    Single,
 )
 from j1sdk.evaluation.metrics import measure
+from j1sdk.judging import judge_to_folder
 from j1sdk.judgments import first_chance
 from j1sdk.run import open_run
-from j1sdk.testing import ComponentContract
+from j1sdk.testing import ComponentContract, FormatContract
 from j1sdk.types import Token
 
 VERDICT, FAST = PairwiseVerdict(), PairwiseVerdict(thinking="none")
@@ -119,6 +122,14 @@ def judge_of(engine: Engine | None = None, scaling: Cascade | None = None) -> Ju
     return JudgeRewardModel(
         format=VERDICT, engine=engine or TwoSpeeds(), scaling=scaling or Cascade(sure=0.9)
     )
+
+
+class TestPrefilled(FormatContract):
+    component = Prefilled(format=FAST)
+
+
+class TestPrefilledTag(FormatContract):
+    component = Prefilled(format=FAST, begun="answer")
 
 
 class TestCascade(ComponentContract):
@@ -214,7 +225,7 @@ def test_an_answer_that_was_begun_says_the_same(begun: Any) -> None:
     for one, other in zip(short, whole, strict=True):
         for mine, theirs in zip(one.judgments, other.judgments, strict=True):
             assert thought_about(mine) == thought_about(theirs)
-            assert mine.samples[0].text == theirs.samples[0].text
+            assert theirs.samples[0].text.startswith(mine.samples[0].text)
             assert first_chance(mine.samples[0]) == pytest.approx(first_chance(theirs.samples[0]))
 
 
@@ -243,7 +254,7 @@ def test_what_was_begun_ends_in_a_verdict_or_in_none(
     told = tuple(Token(one, -0.1, ((one, -0.1),)) for one in tokens)
     written = Completion(text="".join(tokens), tokens=told)
     engine = Scripted(script=lambda asked, sampling: written)
-    judge = JudgeRewardModel(format=FAST, engine=engine, scaling=Prefilled(begun=begun))
+    judge = JudgeRewardModel(format=Prefilled(format=FAST, begun=begun), engine=engine)
     for judgment in judge.judge([task(0, 0.5)])[0].judgments:
         assert judgment.scores == scores
         assert judgment.ok == bool(judgment.probabilities) == bool(scores)
@@ -258,20 +269,28 @@ def test_what_was_begun_ends_in_a_verdict_or_in_none(
 
 def test_an_answer_that_never_came_is_an_engine_error() -> None:
     engine = Scripted(script=lambda asked, sampling: EngineError("it is down"))
-    judge = JudgeRewardModel(format=FAST, engine=engine, scaling=Prefilled())
+    judge = JudgeRewardModel(format=Prefilled(format=FAST), engine=engine)
     (result,) = judge.judge([task(0, 0.5)])
     assert {one.status for one in result.judgments} == {JudgmentStatus.ENGINE_ERROR}
 
 
 def test_an_answer_is_begun_where_that_can_go_on() -> None:
+    for format in (VERDICT, PairwiseScores(thinking="none")):
+        with pytest.raises(ConfigError, match="only a verdict"):
+            Prefilled(format=format)
     server = OpenAI(model="judge", base_url="http://localhost:1/v1")
-    for format, engine, said in (
-        (VERDICT, TwoSpeeds(), "no thought"),
-        (PairwiseScores(thinking="none"), TwoSpeeds(), "one verdict"),
-        (FAST, server, "cannot continue"),
-    ):
-        with pytest.raises(ConfigError, match=said):
-            JudgeRewardModel(format=format, engine=engine, scaling=Prefilled())
+    with pytest.raises(ConfigError, match="cannot continue"):
+        JudgeRewardModel(format=Prefilled(format=FAST), engine=server)
+    with pytest.raises(ConfigError, match="cannot continue"):
+        judge_of(server, Cascade(sure=0.9, prefill="verdict"))
+
+
+def test_begun_answers_are_judged_into_a_folder_and_gone_on_with(tmp_path: Path) -> None:
+    judge = judge_of().replace(format=Prefilled(format=FAST), scaling=Single())
+    judge = judge.replace(sampling=fast_sampling(judge.sampling))
+    judge_to_folder(judge, [task(0, 0.9)], tmp_path)
+    judge_to_folder(judge, [task(0, 0.9), task(1, 0.9)], tmp_path)
+    assert COUNTS["large"] == ["rest"] * 4
 
 
 def test_scores_are_read_at_two_speeds_too() -> None:

@@ -67,11 +67,10 @@ def written_by(engine: Engine) -> Sequence[Completion]:
 
 def test_a_begun_answer_is_continued_alike(engine: VLLM, model: Path) -> None:
     reference = Transformers(model=str(model), dtype="float32", device="cpu", batch_size=20)
-    fast = PairwiseVerdict(thinking="none")
+    fast = Prefilled(format=PairwiseVerdict(thinking="none"))
     sampling, tasks = Sampling(top_logprobs=20), Arithmetic(seed=5, limit=10).load()
     theirs, ours = (
-        JudgeRewardModel(format=fast, engine=one, scaling=Prefilled(), sampling=sampling)
-        for one in (engine, reference)
+        JudgeRewardModel(format=fast, engine=one, sampling=sampling) for one in (engine, reference)
     )
     for one, other in zip(theirs.judge(tasks), ours.judge(tasks), strict=True):
         for mine, yours in zip(one.judgments, other.judgments, strict=True):

@@ -49,11 +49,13 @@ __getattr__ = lazy(__name__)
 
 
 @hookimpl
+def formats() -> dict[str, str]:
+    return {"prefilled": "j1sdk_scale.prefilled:Prefilled"}
+
+
+@hookimpl
 def scalings() -> dict[str, str]:
-    return {
-        "cascade": "j1sdk_scale.cascade:Cascade",
-        "prefilled": "j1sdk_scale.prefilled:Prefilled",
-    }
+    return {"cascade": "j1sdk_scale.cascade:Cascade"}
 
 
 @hookimpl

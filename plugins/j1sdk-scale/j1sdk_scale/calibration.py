@@ -25,7 +25,6 @@ from j1sdk.judging import Judged, Shown, judge_shown
 from j1sdk.scaling.single import Single
 from j1sdk.types import JudgeResult, JudgmentTask
 from j1sdk_scale.cascade import Cascade, certainty_of, fast_sampling
-from j1sdk_scale.prefilled import Prefilled
 
 CONFIDENCE = 0.95
 CALIBRATION_FILE = "calibration.json"
@@ -119,7 +118,6 @@ def both_speeds(
         format=scaling.fast_format(judge.format),
         sampling=fast_sampling(judge.sampling),
         engine=scaling.engine or judge.engine,
-        scaling=Prefilled(begun=scaling.prefill) if scaling.prefill else Single(),
     )
     shown = Shown(tasks, plain.presentations)
     return (

@@ -11,7 +11,6 @@ from __future__ import annotations
 
 import asyncio
 from collections.abc import Collection, Hashable, Sequence
-from functools import partial
 from statistics import fmean
 from typing import Any, ClassVar
 
@@ -27,7 +26,7 @@ from j1sdk.judgments import first_chance
 from j1sdk.scaling import Samples, Scaling
 from j1sdk.sharing import Sharing
 from j1sdk.types import Judgment, Presentation, Sampling
-from j1sdk_scale.prefilled import Begun, answer_begun, check_prefilled, checked_frame
+from j1sdk_scale.prefilled import Begun, Prefilled
 
 ALTERNATIVES = 20
 """Tokens whose probability a fast reading is told: as many as engines have, for score levels."""
@@ -47,7 +46,7 @@ class Cascade(Scaling):
     engine: Engine | None = None
     """What reads fast: the judge's own model, unless another is given."""
     prefill: Begun | None = None
-    """Begin the fast answer for the judge, as the scaling `prefilled` does, and how far."""
+    """Begin the fast answer for the judge, as the format `prefilled` does, and how far."""
     risk: float = Field(default=0.01, gt=0.0, lt=0.5)
     """Share of pairs that may be decided otherwise than by thinking: `j1 calibrate` fits `sure`
     so that no more are, with 95% confidence."""
@@ -73,9 +72,13 @@ class Cascade(Scaling):
                 "cascade's fast reading is the judge's own: give it options of the format, such as"
                 ' fast = { thinking = "none" }, or a smaller `engine`'
             )
-        if self.prefill:
-            check_prefilled(fast, self.engine or engine, self.prefill)
-        (self.engine or engine).accept(fast_sampling(sampling))
+        reader = self.engine or engine
+        if self.prefill and not reader.continues:
+            raise ConfigError(
+                f"cascade's prefill begins an answer, which {reader.name} cannot continue: leave it"
+                " out, or choose another engine"
+            )
+        reader.accept(fast_sampling(sampling))
 
     def fast_format(self, format: JudgmentFormat) -> JudgmentFormat:
         """The judge's format as it reads fast; raises ConfigError where it has no probabilities."""
@@ -85,7 +88,7 @@ class Cascade(Scaling):
                 "cascade takes a pairwise format whose answers have probabilities, such as"
                 f" pairwise-verdict; {format.name} is none"
             )
-        return fast
+        return Prefilled(format=fast, begun=self.prefill) if self.prefill else fast
 
     async def judge(self, samples: Samples) -> Judgment:
         read = await asyncio.gather(*(self._fast(samples, shown) for shown in samples.orders))
@@ -100,13 +103,7 @@ class Cascade(Scaling):
         format, engine = self.fast_format(samples.format), self.engine or samples.engine
         sampling = fast_sampling(samples.sampling)
         key = (shown, repr(format), sampling, id(engine), id(asyncio.get_running_loop()))
-        if self.prefill is None:
-            read = partial(deliberate, format, engine, sampling, shown)
-        else:
-            frame = checked_frame(format, self.prefill)
-            short = frame.short(sampling, self.prefill)
-            read = partial(answer_begun, format, engine, short, shown, frame)
-        return await self._reading.get(key, read)
+        return await self._reading.get(key, lambda: deliberate(format, engine, sampling, shown))
 
 
 def fast_sampling(sampling: Sampling) -> Sampling:

@@ -1,21 +1,25 @@
-"""The scaling `prefilled`: an answer at once, begun for the judge: little is left to write.
+"""The format `prefilled`: an answer at once, begun for the judge, so that little is left to write.
 
 A judge that answers at once writes `<answer>[[A]]</answer>`, of which one letter says something.
-Here `<answer>[[` is put into its mouth, so that the next token is that letter.
+Here `<answer>[[` is put into its mouth, and the next token is that letter.
+
+    [judge.format]
+    name = "prefilled"
+    format = { name = "pairwise-verdict", thinking = "none" }
 """
 
 from __future__ import annotations
 
+from collections.abc import Generator
+from operator import attrgetter
 from os import path
-from typing import ClassVar, Literal, NamedTuple
+from typing import Any, ClassVar, Literal, NamedTuple
 
-from j1sdk.deliberation import Deliberation
-from j1sdk.engines import Engine
-from j1sdk.errors import ConfigError, EngineError
-from j1sdk.formats import JudgmentFormat
+from pydantic import field_validator
+
+from j1sdk.formats import JudgmentFormat, Reading, Turn
 from j1sdk.formats.thinking import ThinkingFormat
-from j1sdk.scaling import Samples, Scaling
-from j1sdk.types import Completion, Judgment, Message, Presentation, Sampling, Token
+from j1sdk.types import Completion, Message, Presentation, Token
 
 Begun = Literal["verdict", "answer"]
 """How far: into the verdict, `<answer>[[`, of which one token is left; or `<answer>`, where a
@@ -25,87 +29,63 @@ ENOUGH = 8
 
 
 class Frame(NamedTuple):
-    """A format's answer: what is begun, what can follow, and what stands after that."""
+    """An answer: what is begun, what can follow, and what stands after that."""
 
     before: str
     texts: tuple[str, ...]
     after: str
 
-    def short(self, sampling: Sampling, begun: Begun) -> Sampling:
-        """No more than what is left to write."""
-        if begun == "verdict":
-            return sampling.replace(max_new_tokens=1)
-        ends = dict.fromkeys(text[-2:] for text in self.texts)  # such as `]]`
-        return sampling.replace(max_new_tokens=ENOUGH, stop=(*sampling.stop, *ends))
 
+class Prefilled(JudgmentFormat):
+    """Wraps a format without a thought, whose answer is one of several texts, and begins it.
 
-class Prefilled(Scaling):
-    """The beginning of the answer is put into the judge's mouth.
-
-    For `thinking = "none"`, formats whose answer is one of several texts, and engines that continue
-    what was begun. What is none of the texts is unparseable, as ever.
+    What is none of the texts is unparseable, as ever.
     """
 
     name: ClassVar[str] = "prefilled"
+    format: ThinkingFormat
+    """The format to wrap, such as `pairwise-verdict` with `thinking = "none"`."""
     begun: Begun = "verdict"
     """How far the answer is begun: `verdict`, and one token is left to write; or `answer`, for
     tokenizers that have a token for a whole verdict."""
 
+    # Everything but the conversation is the wrapped format's affair.
+    arity: ClassVar[Any] = property(attrgetter("format.arity"))
+    markers: ClassVar[Any] = property(attrgetter("format.markers"))
+    score_range: ClassVar[Any] = property(attrgetter("format.score_range"))
+    sections: ClassVar[Any] = property(attrgetter("format.sections"))
+    reads_probabilities: ClassVar[Any] = property(attrgetter("format.reads_probabilities"))
+    render: ClassVar[Any] = property(attrgetter("format.render"))
+    parse: ClassVar[Any] = property(attrgetter("format.parse"))
+    write: ClassVar[Any] = property(attrgetter("format.write"))
+
+    @field_validator("format")
+    @classmethod
+    def _check_answer(cls, format: ThinkingFormat) -> ThinkingFormat:
+        if format.arity != 2 or format.thinking_sections or len(format.choices) != 1:
+            raise ValueError(
+                f"{format.name} has a thought, or more than a verdict, and only a verdict can be"
+                ' begun: such as that of pairwise-verdict with thinking = "none"'
+            )
+        return format
+
     @property
-    def most(self) -> int:
-        return 1
+    def frame(self) -> Frame:
+        """What all answers have in common, and what tells them apart."""
+        (choice,) = self.format.choices
+        before, opening, rest = self.format.write((1.0, 0.0)).partition(choice.opening)
+        texts = tuple(choice.texts)
+        after = next(rest.removeprefix(text) for text in texts if rest.startswith(text))
+        shared = path.commonprefix(texts) if self.begun == "verdict" else ""  # noqa: RUF071
+        left = tuple(text.removeprefix(shared) for text in texts)
+        return Frame(before + opening + shared, left, after)
 
-    def accept(self, format: JudgmentFormat, engine: Engine, sampling: Sampling) -> None:
-        check_prefilled(format, engine, self.begun)
-
-    async def judge(self, samples: Samples) -> Judgment:
-        shown = samples.orders[0]
-        frame = checked_frame(samples.format, self.begun)
-        sampling = frame.short(samples.sampling, self.begun)
-        return await answer_begun(samples.format, samples.engine, sampling, shown, frame)
-
-
-def check_prefilled(format: JudgmentFormat, engine: Engine, begun: Begun) -> None:
-    """Raise ConfigError where an answer cannot be begun for the judge."""
-    checked_frame(format, begun)
-    if not engine.continues:
-        raise ConfigError(
-            f"the answer is begun for the judge, which {engine.name} cannot continue: choose"
-            " another engine"
-        )
-
-
-def checked_frame(format: JudgmentFormat, begun: Begun) -> Frame:
-    """What an answer is made of; raises ConfigError where that is not all but one text."""
-    choices = format.choices if isinstance(format, ThinkingFormat) else ()
-    if format.arity != 2 or format.thinking_sections or len(choices) != 1:
-        raise ConfigError(
-            "an answer is begun for the judge in formats that hold no thought and one verdict, such"
-            f' as pairwise-verdict with thinking = "none"; not in {format.name}'
-        )
-    (choice,) = choices
-    texts = tuple(choice.texts)
-    before, opening, rest = format.write((1.0, 0.0)).partition(choice.opening)
-    after = next(rest.removeprefix(text) for text in texts if rest.startswith(text))
-    shared = path.commonprefix(texts) if begun == "verdict" else ""  # noqa: RUF071
-    left = tuple(text.removeprefix(shared) for text in texts)
-    return Frame(before + opening + shared, left, after)
-
-
-async def answer_begun(
-    format: JudgmentFormat, engine: Engine, sampling: Sampling, shown: Presentation, frame: Frame
-) -> Judgment:
-    """The judgment that comes of a begun answer."""
-    deliberation = Deliberation(format, shown, engine.reserved)
-    assert deliberation.turn is not None  # a format without one has no frame
-    said = Message(role="assistant", content=frame.before)
-    try:
-        written = await engine.complete((*deliberation.turn.say, said), sampling)
-    except EngineError as error:
-        deliberation.fail(error)
-    else:
-        deliberation.send(framed(frame, written))
-    return deliberation.judgment
+    def deliberate(self, shown: Presentation) -> Generator[Turn, Completion, Reading]:
+        frame, letter = self.frame, self.begun == "verdict"
+        say = (*self.render(shown), Message(role="assistant", content=frame.before))
+        ends = () if letter else tuple({text[-2:] for text in frame.texts})  # such as `]]`
+        written = yield Turn(say=say, stop=ends, max_new_tokens=1 if letter else ENOUGH)
+        return self.format.read(framed(frame, written))
 
 
 def framed(frame: Frame, written: Completion) -> Completion:
@@ -118,7 +98,6 @@ def framed(frame: Frame, written: Completion) -> Completion:
     tokens = [Token(frame.before, 0.0), *_spelling(text, written.tokens), Token(frame.after, 0.0)]
     return written.replace(
         text=frame.before + text + frame.after,
-        finish_reason="stop",
         tokens=tuple(tokens) if written.tokens else (),
     )
 
