@@ -34,14 +34,13 @@ from j1sdk import (
     Pointwise,
     Sampling,
     Scaling,
-    Scripted,
     Single,
 )
 from j1sdk.evaluation.metrics import measure
 from j1sdk.judging import judge_to_folder
 from j1sdk.judgments import first_chance
 from j1sdk.run import open_run
-from j1sdk.testing import ComponentContract, FormatContract
+from j1sdk.testing import ComponentContract
 from j1sdk.types import Token
 
 VERDICT, FAST = PairwiseVerdict(), PairwiseVerdict(thinking="none")
@@ -122,14 +121,6 @@ def judge_of(engine: Engine | None = None, scaling: Cascade | None = None) -> Ju
     return JudgeRewardModel(
         format=VERDICT, engine=engine or TwoSpeeds(), scaling=scaling or Cascade(sure=0.9)
     )
-
-
-class TestPrefilled(FormatContract):
-    component = Prefilled(format=FAST)
-
-
-class TestPrefilledTag(FormatContract):
-    component = Prefilled(format=FAST, begun="answer")
 
 
 class TestCascade(ComponentContract):
@@ -227,51 +218,6 @@ def test_an_answer_that_was_begun_says_the_same(begun: Any) -> None:
             assert thought_about(mine) == thought_about(theirs)
             assert theirs.samples[0].text.startswith(mine.samples[0].text)
             assert first_chance(mine.samples[0]) == pytest.approx(first_chance(theirs.samples[0]))
-
-
-@pytest.mark.parametrize(
-    ("begun", "tokens", "scores"),
-    [
-        ("answer", ["[[", "A", "]]"], (1.0, 0.0)),
-        ("answer", ["[[A]]"], (1.0, 0.0)),
-        ("answer", ["[[", "B]]</answer>"], (0.0, 1.0)),
-        ("answer", ["[[", "C", "]]"], None),
-        ("answer", ["[["], None),
-        ("answer", ["A"], None),
-        ("answer", [""], None),
-        ("verdict", ["A"], (1.0, 0.0)),
-        ("verdict", ["B]]"], (0.0, 1.0)),
-        ("verdict", ["B]]</"], (0.0, 1.0)),
-        ("verdict", ["C"], None),
-        ("verdict", [" "], None),
-        ("verdict", [""], None),
-        ("verdict", ["AB"], None),
-    ],
-)
-def test_what_was_begun_ends_in_a_verdict_or_in_none(
-    begun: Any, tokens: list[str], scores: Any
-) -> None:
-    told = tuple(Token(one, -0.1, ((one, -0.1),)) for one in tokens)
-    written = Completion(text="".join(tokens), tokens=told)
-    engine = Scripted(script=lambda asked, sampling: written)
-    judge = JudgeRewardModel(format=Prefilled(format=FAST, begun=begun), engine=engine)
-    for judgment in judge.judge([task(0, 0.5)])[0].judgments:
-        assert judgment.scores == scores
-        assert judgment.ok == bool(judgment.probabilities) == bool(scores)
-        assert judgment.ok or judgment.status is JudgmentStatus.UNPARSEABLE
-        if judgment.ok:  # what was written counts once, and nothing else was likely
-            assert sum(judgment.probabilities[0].values()) == pytest.approx(
-                math.exp(-0.1 * sum(one not in ("", "]]") for one in tokens)), abs=0.1
-            )
-    expected = "<answer>" if begun == "answer" else "<answer>[["
-    assert engine.asked[0][-1].content == expected
-
-
-def test_an_answer_that_never_came_is_an_engine_error() -> None:
-    engine = Scripted(script=lambda asked, sampling: EngineError("it is down"))
-    judge = JudgeRewardModel(format=Prefilled(format=FAST), engine=engine)
-    (result,) = judge.judge([task(0, 0.5)])
-    assert {one.status for one in result.judgments} == {JudgmentStatus.ENGINE_ERROR}
 
 
 def test_an_answer_is_begun_where_that_can_go_on() -> None:
