@@ -96,11 +96,6 @@ def key(shown: Presentation) -> Key:
     return shown.task.id, shown.order
 
 
-def is_labelled(task: JudgmentTask) -> bool:
-    """Whether some response is preferred to another; not so where the gold label is a tie."""
-    return 0 < len(task.golds) < len(task.responses)
-
-
 def record_of(
     judgment: Judgment, task: JudgmentTask, thinking: Sequence[tuple[str, str]] = ()
 ) -> Record:

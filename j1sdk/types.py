@@ -91,6 +91,12 @@ class JudgmentTask(Value):
         return tuple(place for place, one in enumerate(self.ratings) if one == max(self.ratings))
 
     @property
+    def contests(self) -> list[tuple[int, int]]:
+        """Each gold response with each other one, by index; none without gold, or where all are."""
+        others = [place for place in range(len(self.responses)) if place not in self.golds]
+        return [(gold, other) for gold in self.golds for other in others]
+
+    @property
     def tied(self) -> bool:
         """Whether gold says that no response is better than another."""
         return len(self.responses) > 1 and len(self.golds) == len(self.responses)

@@ -179,6 +179,14 @@ def test_a_cluster_elsewhere_is_said_too(tmp_path: Path) -> None:
     assert "Ray cluster ray://x" in Ray(engine=engine, address="ray://x").needs_trust(tmp_path)[0]
 
 
+def test_a_saved_judge_keeps_its_servers_and_leaves_a_cluster(tmp_path: Path) -> None:
+    engine = OpenAI(model="judge", base_url="http://localhost:1/v1")
+    spread = Replicas(engine=engine, also=("http://localhost:2/v1",))
+    for own, kept in ((spread, spread), (Ray(engine=engine), engine)):
+        JudgeRewardModel(format=PairwiseVerdict(), engine=own).save(tmp_path)
+        assert JudgeRewardModel.load(tmp_path).engine == kept
+
+
 def test_a_url_that_is_none_is_refused_at_the_start(chat_server: Serve) -> None:
     engine = Replicas(
         engine=OpenAI(model="judge", base_url="http://localhost:1/v1"), also=("gpu1:8000",)

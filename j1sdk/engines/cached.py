@@ -23,19 +23,17 @@ import json
 import os
 from collections.abc import Iterator
 from pathlib import Path
-from typing import TYPE_CHECKING, Any, ClassVar
+from typing import Any, ClassVar
 
 from j1sdk.background import on_background
 from j1sdk.engines import Engine
 from j1sdk.engines.cache_file import CacheFile
 from j1sdk.engines.chat import messages
 from j1sdk.engines.opened import Opened
+from j1sdk.engines.wrapping import WrappingEngine
 from j1sdk.errors import ConfigError
 from j1sdk.sharing import Sharing
 from j1sdk.types import Completion, Conversation, Sampling
-
-if TYPE_CHECKING:
-    from j1sdk.engines.model import ModelEngine
 
 BESIDE = (".toml", ".jsonl", ".md")
 """Files kept beside a model, such as judgments, that are no part of it."""
@@ -43,7 +41,7 @@ SQLITE = ("", "-wal", "-shm", "-journal")
 """What SQLite adds to the name of a file for those it keeps beside it."""
 
 
-class Cached(Engine):
+class Cached(WrappingEngine):
     """Asks another engine only for what is not on disk yet."""
 
     name: ClassVar[str] = "cached"
@@ -66,25 +64,9 @@ class Cached(Engine):
         return self._store.misses
 
     @property
-    def identity(self) -> dict[str, Any]:
-        return self.engine.identity
-
-    @property
     def reserved(self) -> frozenset[str]:
         self._store.describe()  # what `reserved` opens are the files as they are now
         return self.engine.reserved
-
-    @property
-    def continues(self) -> bool:
-        return self.engine.continues
-
-    @property
-    def local(self) -> ModelEngine | None:
-        return self.engine.local
-
-    @property
-    def label(self) -> str:
-        return self.engine.label
 
     def needs_trust(self, folder: Path) -> list[str]:
         inside = self.path.resolve().is_relative_to(folder.resolve())
@@ -99,10 +81,6 @@ class Cached(Engine):
         _ = self.identity  # raises ConfigError where the engine cannot be told from others
         CacheFile(self.path).close()
         self.engine.accept(sampling)
-
-    def save(self, directory: Path) -> Engine:
-        """The engine behind it, saved: a cache is no part of a judge."""
-        return self.engine.save(directory)
 
     async def close(self) -> None:
         await self.engine.close()

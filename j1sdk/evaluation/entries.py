@@ -13,7 +13,7 @@ from j1sdk.evaluation.benchmarks import Benchmark, Unit
 from j1sdk.evaluation.comparison import got_right
 from j1sdk.evaluation.evaluations import Evaluated, read_evaluated
 from j1sdk.evaluation.records import RECORDS_FILE, by_task, result_from
-from j1sdk.judgments import JUDGMENTS_FILE, Key, Record, Transcribed, is_labelled, read_records
+from j1sdk.judgments import JUDGMENTS_FILE, Key, Record, Transcribed, read_records
 from j1sdk.types import JudgeResult, Judgment
 
 Place = tuple[str | None, str]
@@ -66,7 +66,7 @@ def read_entry(folder: Path, known: Finder) -> Entry:
 def labelled(records: Iterable[Record]) -> Iterator[JudgeResult]:
     """The judged tasks of which it is known what is right, one after the other."""
     results = map(result_from, by_task(records))
-    return (result for result in results if is_labelled(result.task))
+    return (result for result in results if result.task.contests)
 
 
 def ahead(view: JudgeResult) -> list[float]:

@@ -22,7 +22,6 @@ from pydantic import model_validator
 
 from j1sdk.component import Value
 from j1sdk.errors import DataError, MissingExtraError
-from j1sdk.judgments import is_labelled
 from j1sdk.types import JudgeResult, Judgment, JudgmentStatus, winner
 
 BY_ORDER = "accuracy_by_order."
@@ -220,23 +219,21 @@ def _wilson(successes: int, trials: int) -> tuple[float, float]:
 
 def _pointwise(result: JudgeResult) -> Outcomes:
     pairs = _scored_pairs(result)
-    correct = [winner(pair) == 0 for pair in pairs] if is_labelled(result.task) else []
+    correct = [winner(pair) == 0 for pair in pairs] if result.task.contests else []
     ties = [None not in pair and winner(pair) is None for pair in pairs]
     return {"accuracy": correct, "position_consistent_accuracy": correct, "tie_rate": ties}
 
 
 def _scored_pairs(result: JudgeResult) -> list[tuple[float | None, float | None]]:
     """The scores of each preferred response and each other; of every pair without a gold label."""
-    golds, scores = result.task.golds, result.scores
-    if not is_labelled(result.task):
-        return list(combinations(scores, 2))
-    others = [place for place in range(len(scores)) if place not in golds]
-    return [(scores[gold], scores[other]) for gold in golds for other in others]
+    scores = result.scores
+    pairs = result.task.contests or combinations(range(len(scores)), 2)
+    return [(scores[one], scores[other]) for one, other in pairs]
 
 
 def _pairwise(result: JudgeResult) -> Outcomes:
     pairs = pairs_of(result)
-    marked = _marked(pairs, result.task.preferred if is_labelled(result.task) else None)
+    marked = _marked(pairs, result.task.preferred if result.task.contests else None)
     orders = {order for pair in marked for order in pair}
     return {
         "accuracy": [right for pair in marked for right in pair.values()],

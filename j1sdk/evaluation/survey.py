@@ -14,7 +14,7 @@ from j1sdk.evaluation.benchmarks import Benchmark
 from j1sdk.evaluation.calibration import chance_of_gold
 from j1sdk.evaluation.metrics import NO_SUBSET, Tally, pairs_of
 from j1sdk.evaluation.records import result_from
-from j1sdk.judgments import Record, is_labelled
+from j1sdk.judgments import Record
 from j1sdk.types import JudgeResult
 
 
@@ -44,7 +44,7 @@ class Survey:
         for members in tasks:
             result = result_from(members)
             self._counts["tasks"] += 1
-            if is_labelled(result.task):
+            if result.task.contests:
                 self._count(result, members)
                 yield result
             else:

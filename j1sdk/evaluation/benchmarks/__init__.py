@@ -138,10 +138,7 @@ class Benchmark(Component):
         """
         if len(result.task.responses) == 2:
             return [result]
-        task = result.task
-        golds = task.golds
-        others = [place for place in range(len(task.responses)) if place not in golds]
-        views = (view_of(result, gold, other) for gold in golds for other in others)
+        views = (view_of(result, gold, other) for gold, other in result.task.contests)
         return [view for view in views if view is not None]
 
     def credits(self, result: JudgeResult) -> Credits:

@@ -43,8 +43,7 @@ class Pairs(Benchmark):
 
     def matches(self, task: JudgmentTask) -> list[tuple[int, int]]:
         """Each preferred response with each other one."""
-        others = [place for place in range(len(task.responses)) if place not in task.golds]
-        return [(gold, other) for gold in task.golds for other in others]
+        return task.contests
 
     def aggregate(self, means: Mapping[str, Means]) -> dict[str, Number]:
         subsets = {one: means[STRICT].of(one) for one in means[STRICT].totals if one != NO_SUBSET}

@@ -20,6 +20,7 @@ from pydantic import Field
 from j1sdk.background import on_background
 from j1sdk.engines import Engine
 from j1sdk.engines.opened import Opened
+from j1sdk.engines.wrapping import WrappingEngine
 from j1sdk.errors import EngineError, MissingExtraError
 from j1sdk.types import Completion, Conversation, Sampling
 from j1sdk_cluster.spreading import Spreading
@@ -27,13 +28,11 @@ from j1sdk_cluster.spreading import Spreading
 if TYPE_CHECKING:
     from pathlib import Path
 
-    from j1sdk.engines.model import ModelEngine
-
 AT_ONCE = 1000
 """Completions that a worker may be asked for at once: its engine makes batches of them."""
 
 
-class Ray(Engine):
+class Ray(WrappingEngine):
     """Has the workers of a Ray cluster complete conversations, with the same engine in each."""
 
     name: ClassVar[str] = "ray"
@@ -54,40 +53,12 @@ class Ray(Engine):
     """Used on the background loop alone."""
 
     @property
-    def identity(self) -> dict[str, Any]:
-        return self.engine.identity
-
-    @property
-    def reserved(self) -> frozenset[str]:
-        return self.engine.reserved
-
-    @property
-    def continues(self) -> bool:
-        return self.engine.continues
-
-    @property
-    def local(self) -> ModelEngine | None:
-        return self.engine.local
-
-    @property
-    def label(self) -> str:
-        return self.engine.label
-
-    @property
     def completed(self) -> tuple[int, ...]:
         """How many completions each worker made for this object."""
         return tuple(self._workers.spreading.done)
 
     def needs_trust(self, folder: Path) -> list[str]:
-        there = [f"sends what is judged to the Ray cluster {self.address}"] if self.address else []
-        return [*self.engine.needs_trust(folder), *there]
-
-    def accept(self, sampling: Sampling) -> None:
-        self.engine.accept(sampling)
-
-    def save(self, directory: Path) -> Engine:
-        """The engine behind it, saved: a cluster is no part of a judge."""
-        return self.engine.save(directory)
+        return [f"sends what is judged to the Ray cluster {self.address}"] if self.address else []
 
     async def complete(self, conversation: Conversation, sampling: Sampling) -> Completion:
         return await on_background(self._complete(conversation, sampling))

@@ -10,21 +10,21 @@ from __future__ import annotations
 
 from pathlib import Path
 from time import monotonic
-from typing import Any, ClassVar
+from typing import ClassVar, Self
 
 from pydantic import Field
 
 from j1sdk.background import on_background
-from j1sdk.engines import Engine
 from j1sdk.engines.openai import OpenAI
 from j1sdk.engines.openai_client import Passing
 from j1sdk.engines.opened import Opened
+from j1sdk.engines.wrapping import WrappingEngine
 from j1sdk.errors import EngineError
 from j1sdk.types import Completion, Conversation, Sampling
 from j1sdk_cluster.spreading import Spreading
 
 
-class Replicas(Engine):
+class Replicas(WrappingEngine):
     """Spreads completions over servers of one model; judgments of one prompt go to one of them.
 
     What a server fails at for a while (timeouts, lost connections, 429 and 5xx) is asked of the
@@ -59,28 +59,16 @@ class Replicas(Engine):
             for server, count in zip(pool.servers, pool.spreading.done, strict=True)
         }
 
-    @property
-    def identity(self) -> dict[str, Any]:
-        return self.engine.identity
-
-    @property
-    def reserved(self) -> frozenset[str]:
-        return self.engine.reserved
-
-    @property
-    def continues(self) -> bool:
-        return self.engine.continues
-
-    @property
-    def label(self) -> str:
-        return self.engine.label
-
     def needs_trust(self, folder: Path) -> list[str]:
-        return [reason for server in self.servers for reason in server.needs_trust(folder)]
+        return [reason for server in self.servers[1:] for reason in server.needs_trust(folder)]
 
     def accept(self, sampling: Sampling) -> None:
         for server in self.servers:
             server.accept(sampling)
+
+    def save(self, directory: Path) -> Self:
+        """These servers as they are: none of them has its weights here."""
+        return self
 
     async def complete(self, conversation: Conversation, sampling: Sampling) -> Completion:
         return await on_background(self._pool.complete(conversation, sampling))
