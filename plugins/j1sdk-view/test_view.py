@@ -86,6 +86,8 @@ def test_judgments_are_counted_and_shown(port: int) -> None:
     assert page.count("<article") == 1  # both orders of one pair, side by side
     _, page = asked(port, "/judged/judgments.jsonl?outcome=right")
     assert page.count("<article") == 3
+    given, swapped = "A is response 0 (preferred)", "A is response 1, B is response 0 (preferred)"
+    assert page.index(given) < page.index(swapped) and "least sure" not in page
 
 
 def test_what_is_written_meanwhile_is_there_next_time(runs: Path, port: int) -> None:

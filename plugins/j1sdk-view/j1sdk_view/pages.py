@@ -146,7 +146,8 @@ def filters(file: Following, outcome: str, unsure: bool) -> str:
     """Links to the judgments of each outcome, and to those nearest to one half."""
     choices: dict[str, dict[str, str]] = {"all": {}}
     choices |= {name: {"outcome": name} for name in sorted(file.counts)}
-    choices |= {"least sure": {"unsure": "1"}}
+    if any(one.record.first is not None for one in file.latest()):
+        choices |= {"least sure": {"unsure": "1"}}
     now = "least sure" if unsure else outcome or "all"
     links = (
         f"<strong>{escape(name)}</strong>"
@@ -159,10 +160,9 @@ def filters(file: Following, outcome: str, unsure: bool) -> str:
 
 
 def _of_task(task: str, shown: Sequence[Shown]) -> list[Shown]:
-    """A task's judgments, one of each order: the first that is there."""
+    """A task's judgments, one of each order, as given and then swapped."""
     orders = {one.record.order: one for one in reversed(shown) if one.record.id == task}
-    first = next(one for one in shown if one.record.id == task)
-    return [first, *(one for order, one in orders.items() if order != first.record.order)]
+    return [orders[order] for order in sorted(orders)]
 
 
 def _pair(group: Sequence[Shown]) -> TranscriptPair:
@@ -172,7 +172,5 @@ def _pair(group: Sequence[Shown]) -> TranscriptPair:
         heading=f"Task {left.record.id}",
         left=left.judgment,
         right=right.judgment if right else None,
-        left_label=", ".join(map(str, left.record.order)),
-        right_label=", ".join(map(str, right.record.order)) if right else "",
         preferred=golds[0] if len(golds) == 1 else None,
     )
