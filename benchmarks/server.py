@@ -21,9 +21,10 @@ from typing import Any, NamedTuple
 from recording import parser, record
 
 CONNECTIONS, ROUNDS = 64, 5
-LATENCIES = (0.05, 0.2)
-NEEDED = 0.6
-"""The least throughput, as a share of the bare route's."""
+LATENCIES = (0.001, 0.05, 0.2)
+"""Seconds: the server is all that a fast judge waits for, and nothing to one that thinks."""
+NEEDED = {50: 0.95, 200: 0.95}
+"""The least throughput, as a share of the bare route's, by the engine's latency in ms."""
 ANSWER = {"rewards": [0.75], "scores": [0.75], "extra_logs": {"j1/unscored": [0.0]}}
 PROMPT = "<|im_start|>user\nWhy is the sky blue?<|im_end|>\n<|im_start|>assistant\n"
 
@@ -148,7 +149,7 @@ def main() -> int:
     """0 if no request failed and the throughput is what it has to be, at every latency."""
     arguments = parser(__doc__)
     arguments.add_argument("--arm", choices=["j1", "bare"], help="serve this one, and no more")
-    arguments.add_argument("--latency", type=float, default=LATENCIES[0], help="of the engine, s")
+    arguments.add_argument("--latency", type=float, default=0.05, help="of the engine, s")
     chosen = arguments.parse_args()
     if chosen.arm:
         serve(chosen.arm, chosen.latency)
@@ -157,7 +158,11 @@ def main() -> int:
     rows = [compare(latency, requests, rounds) for latency in LATENCIES]
     facts = {"connections": CONNECTIONS, "requests a round": requests, "rounds": rounds}
     record("server", "The reward server", rows, chosen.out, **facts, **versions())
-    good = all(not row["errors"] and row["throughput ratio"] >= NEEDED for row in rows)
+    least = [NEEDED.get(row["engine latency, ms"], 0) for row in rows]
+    good = all(
+        not row["errors"] and row["throughput ratio"] >= share
+        for row, share in zip(rows, least, strict=True)
+    )
     return 0 if good else 1
 
 

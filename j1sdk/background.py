@@ -4,10 +4,11 @@ from __future__ import annotations
 
 import asyncio
 import os
-from collections.abc import Coroutine
+from collections.abc import Awaitable, Callable, Coroutine, Iterable
 from threading import Thread
 from typing import Any, TypeVar
 
+Given = TypeVar("Given")
 Result = TypeVar("Result")
 
 
@@ -75,6 +76,15 @@ async def on_background(coroutine: Coroutine[Any, Any, Result]) -> Result:
     if _running() is loop:
         return await coroutine
     return await asyncio.wrap_future(asyncio.run_coroutine_threadsafe(coroutine, loop))
+
+
+async def all_at_once(
+    work: Callable[[Given], Awaitable[Result]], given: Iterable[Given]
+) -> list[Result]:
+    """The result for each, all under way at once; a single one needs no task of its own."""
+    if len(every := list(given)) == 1:
+        return [await work(every[0])]
+    return list(await asyncio.gather(*map(work, every)))
 
 
 def _running() -> asyncio.AbstractEventLoop | None:

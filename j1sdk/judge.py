@@ -10,7 +10,6 @@ Every method has an `_async` form; the plain one runs the same coroutine on a ba
 
 from __future__ import annotations
 
-import asyncio
 from collections.abc import Awaitable, Callable, Sequence
 from functools import partial
 from pathlib import Path
@@ -19,7 +18,7 @@ from typing import Any, Literal, Self
 
 from pydantic import Field, model_validator
 
-from j1sdk.background import run
+from j1sdk.background import all_at_once, run
 from j1sdk.catalogue import catalogue
 from j1sdk.component import Value
 from j1sdk.deliberation import deliberate
@@ -100,7 +99,7 @@ class JudgeRewardModel(Value):
             raise ConfigError(
                 "judge takes a list of tasks: judge([JudgmentTask(prompt=..., responses=[...])])"
             )
-        return list(await asyncio.gather(*map(self._judge_task, tasks)))
+        return await all_at_once(self._judge_task, tasks)
 
     def judge(self, tasks: Sequence[JudgmentTask]) -> list[JudgeResult]:
         """Judge each task's responses; a pairwise judge takes tasks of exactly two."""
@@ -182,7 +181,7 @@ class JudgeRewardModel(Value):
 
         async def judge(orders: Sequence[tuple[int, ...]]) -> list[Judgment]:
             shown = [Presentation(task=task, order=order) for order in orders]
-            made = list(await asyncio.gather(*map(self.present_async, shown)))
+            made = await all_at_once(self.present_async, shown)
             judgments.extend(made)
             return made
 
@@ -249,8 +248,7 @@ class JudgeRewardModel(Value):
         return self.replace(engine=engine)
 
     async def _judge_task(self, task: JudgmentTask) -> JudgeResult:
-        judgments = await asyncio.gather(*map(self.present_async, self.presentations(task)))
-        return result_of(task, judgments)
+        return result_of(task, await all_at_once(self.present_async, self.presentations(task)))
 
     async def _score_alone(
         self,

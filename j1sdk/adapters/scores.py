@@ -2,12 +2,12 @@
 
 from __future__ import annotations
 
-import asyncio
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass, replace
 from statistics import fmean
 from typing import Literal
 
+from j1sdk.background import all_at_once
 from j1sdk.errors import UnscoredError
 from j1sdk.judge import JudgeRewardModel, mean_win
 from j1sdk.types import Conversation, Judgment, JudgmentTask
@@ -112,9 +112,7 @@ async def score_together(
     """
     if is_ranked(judge, items):
         return await score_group(judge, items, note)
-    return with_group_mean(
-        await asyncio.gather(*(score_alone(judge, item, note) for item in items))
-    )
+    return with_group_mean(await all_at_once(lambda item: score_alone(judge, item, note), items))
 
 
 def is_ranked(judge: JudgeRewardModel, items: Sequence[Item]) -> bool:

@@ -16,12 +16,12 @@ A sample that failed is missing, never a vote.
 
 from __future__ import annotations
 
-import asyncio
 from abc import abstractmethod
 from collections import Counter
 from collections.abc import Awaitable, Callable, Iterable, Sequence
 from typing import TYPE_CHECKING, ClassVar, NamedTuple
 
+from j1sdk.background import all_at_once
 from j1sdk.component import Component
 from j1sdk.engines import Engine
 from j1sdk.errors import ConfigError
@@ -76,7 +76,7 @@ class Scaling(Component):
 
 async def draw_all(samples: Samples, numbers: Iterable[int]) -> list[Judgment]:
     """The samples of these numbers, drawn at once."""
-    return list(await asyncio.gather(*map(samples.draw, numbers)))
+    return await all_at_once(samples.draw, numbers)
 
 
 def add_up(

@@ -8,7 +8,7 @@
         print(server.url)
 
 A request goes `gate` (token, origin, size) -> `app` (its route) -> a dialect (what it asks) ->
-`desk` (who else asks the same, cohorts, the deadline) -> the judge, and back. FastAPI, uvicorn and
+`desk` (who else asks the same, cohorts, the deadline) -> the judge, and back. Starlette, uvicorn and
 the Prometheus client are the extra `serve`, loaded when a server is opened.
 """
 
@@ -35,7 +35,7 @@ def open_server(judge: JudgeRewardModel, options: Serve) -> RewardServer:
     try:
         from j1sdk.server.running import RewardServer
     except ImportError as error:
-        raise MissingExtraError(error.name or "fastapi", "serve") from error
+        raise MissingExtraError(error.name or "starlette", "serve") from error
     return RewardServer(judge, options)
 
 

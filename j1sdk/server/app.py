@@ -9,10 +9,12 @@ from pathlib import PurePath
 from time import perf_counter
 from typing import Any, TypeVar
 
-from fastapi import FastAPI, Request, Response
 from prometheus_client import CONTENT_TYPE_LATEST
 from pydantic import BaseModel, Field, ValidationError
 from pydantic_core import to_json
+from starlette.applications import Starlette
+from starlette.requests import Request
+from starlette.responses import Response
 from starlette.routing import Route
 
 from j1sdk.adapters.dialects import Dialect, dialects
@@ -47,14 +49,14 @@ GROUP_HEADER = "x-j1-group"
 """Names the cohort of a request's responses, as `?group=` in the URL does."""
 
 
-def build_app(judge: JudgeRewardModel, options: Serve) -> FastAPI:
+def build_app(judge: JudgeRewardModel, options: Serve) -> Starlette:
     """The server of a judge as an application, with its `state.desk`; raises ConfigError.
 
     Plain routes: bodies are read by pydantic alone, which takes half the time of FastAPI's way.
     """
     options.check(judge)
     token, desk = options.token(), Desk(judge, options)
-    app = FastAPI(openapi_url=None, lifespan=lambda app: warming(desk))
+    app = Starlette(lifespan=lambda app: warming(desk))
     app.state.desk = desk
     for path, endpoint in posts(desk).items():
         app.add_route(path, behind(token, endpoint), methods=["POST"])
@@ -239,21 +241,23 @@ async def read(request: Request, body: type[Body], desk: Desk) -> Body:
 
 async def unless_gone(request: Request, work: Coroutine[Any, Any, Result]) -> Result:
     """The result of the work, which is cancelled when the client hangs up; raises Gone."""
-    task, gone = asyncio.create_task(work), asyncio.create_task(hung_up(request))
+    answering = asyncio.current_task()
+    assert answering
+    gone = asyncio.create_task(_cancel_if_gone(request, answering))
     try:
-        await asyncio.wait((task, gone), return_when=asyncio.FIRST_COMPLETED)
-        if not task.done():
-            raise Gone("the client has hung up")
-        return task.result()
+        return await work
+    except asyncio.CancelledError:
+        if gone.done() and not gone.cancelled() and not answering.uncancel():
+            raise Gone("the client has hung up") from None
+        raise  # by the server's end
     finally:
-        task.cancel()
         gone.cancel()
 
 
-async def hung_up(request: Request) -> None:
-    """Return once the client is gone."""
+async def _cancel_if_gone(request: Request, answering: asyncio.Task[Any]) -> None:
     while (await request.receive())["type"] != "http.disconnect":
         pass
+    answering.cancel()
 
 
 def timed(endpoint: Endpoint, desk: Desk) -> Endpoint:

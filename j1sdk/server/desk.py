@@ -22,6 +22,7 @@ from j1sdk.adapters.scores import (
     score_group,
     with_group_mean,
 )
+from j1sdk.background import all_at_once
 from j1sdk.deliberation import question
 from j1sdk.errors import EngineError
 from j1sdk.judge import JudgeRewardModel, RankedResponses
@@ -79,9 +80,7 @@ class Desk:
                     " label, start the server with --cohort N, or use /v1/judge"
                 )
         with self._admitted(len(items)):
-            if len(items) == 1:  # as trainers ask: not worth a task of its own
-                return [await self._outcome(items[0])]
-            return list(await asyncio.gather(*map(self._outcome, items)))
+            return await all_at_once(self._outcome, items)
 
     async def score_together(self, items: Sequence[Item]) -> list[Outcome]:
         """What becomes of each response of one request; raises a Refusal.

@@ -12,8 +12,8 @@ from hmac import compare_digest
 from time import perf_counter
 from urllib.parse import urlsplit
 
-from fastapi import Request, Response
-from starlette.requests import ClientDisconnect
+from starlette.requests import ClientDisconnect, Request
+from starlette.responses import Response
 from starlette.types import ASGIApp, Message, Receive, Scope, Send
 
 from j1sdk.server.metrics import Meter
