@@ -77,11 +77,6 @@ def trainers() -> dict[str, str]:
         "dpo": "j1sdk.training.trl_dpo:Dpo",
         "grpo": "j1sdk.training.trl:Grpo",
         "chain": "j1sdk.training.chain:Chain",
-        "openrlhf": "j1sdk.training.openrlhf.trainer:OpenRLHF",
-        "openrlhf-sft": "j1sdk.training.openrlhf.sft:OpenRLHFSft",
-        "openrlhf-dpo": "j1sdk.training.openrlhf.dpo:OpenRLHFDpo",
-        "openrlhf-rm": "j1sdk.training.openrlhf.reward_model:OpenRLHFRewardModel",
-        "openrlhf-policy": "j1sdk.training.openrlhf.policy:OpenRLHFPolicy",
     }
 
 
@@ -140,10 +135,6 @@ def commands() -> dict[str, tuple[str, str]]:
             "j1sdk.cli.judge:judge",
             "Judge every task of --data with the judge of RUN_FILE (or a saved judge's folder).",
         ),
-        "openrlhf": (
-            "j1sdk.cli.openrlhf:openrlhf",
-            "Train a judge, or by a judge, with OpenRLHF.",
-        ),
         "plugins": (
             "j1sdk.cli.plugins:plugins",
             "List plugins with their version, status and what each offers, the broken ones too.",
@@ -193,6 +184,16 @@ IN_PLUGINS: dict[str, dict[str, tuple[str, ...]]] = {
         "rewards": ("length-bonus", "preference-strength", "rating-closeness"),
         "sources": ("judgments", "reflections"),
         "trainers": ("on-policy-dpo", "rejection-sft"),
+    },
+    "j1sdk-openrlhf": {
+        "commands": ("openrlhf",),
+        "trainers": (
+            "openrlhf",
+            "openrlhf-dpo",
+            "openrlhf-policy",
+            "openrlhf-rm",
+            "openrlhf-sft",
+        ),
     },
     "j1sdk-quickstart": {
         "commands": ("quickstart",),

@@ -17,6 +17,9 @@ from j1sdk_family.reward_anything import RewardAnything
 from j1sdk_family.rm_r1 import RmR1
 from j1sdk_family.rrm import Rrm
 from j1sdk_family.think_j import ThinkJ
+from j1sdk_openrlhf.dpo import OpenRLHFDpo
+from j1sdk_openrlhf.executor import PairedExecutor
+from j1sdk_openrlhf.sft import OpenRLHFSft
 from j1sdk_rubric import Criterion, Rubric
 from j1sdk_spct import Spct, SpctSingle
 from rollout_engine import Engine, params
@@ -43,9 +46,6 @@ from j1sdk.rewards.format_adherence import FormatAdherence
 from j1sdk.run import Run
 from j1sdk.training.layout import Asker, decode, end_turns
 from j1sdk.training.multitask import Assignment, parts_of
-from j1sdk.training.openrlhf.dpo import OpenRLHFDpo
-from j1sdk.training.openrlhf.executor import PairedExecutor
-from j1sdk.training.openrlhf.sft import OpenRLHFSft
 from j1sdk.types import Message
 
 FORMATS: list[JudgmentFormat] = [

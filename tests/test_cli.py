@@ -103,7 +103,7 @@ class TestPlugins:
         assert (by_name["extra"]["status"], by_name["extra"]["offers"]) == ("failed", {})
         assert by_name["builtins"]["status"] == "loaded"
         offered = set(by_name["builtins"]["offers"]["trainers"])
-        assert {"sft", "dpo", "grpo", "chain", "openrlhf"} <= offered
+        assert {"sft", "dpo", "grpo", "chain"} <= offered
 
     def test_two_offers_of_one_name_are_pointed_out(self, tmp_path: Path) -> None:
         source = (

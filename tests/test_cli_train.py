@@ -8,6 +8,7 @@ from pathlib import Path
 from typing import Any
 
 import pytest
+from j1sdk_openrlhf.trainer import OpenRLHF
 from j1sdk_quickstart.tasks import Arithmetic
 from shell import as_before, install, refusal, spawn
 
@@ -18,7 +19,6 @@ from j1sdk import (
     Transformers,
 )
 from j1sdk.cli.train import as_trainer
-from j1sdk.training.openrlhf.trainer import OpenRLHF
 from j1sdk.training.trl import Grpo
 
 TRAIN = """

@@ -14,6 +14,7 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 from j1sdk_family.rejection import OnPolicyDpo
+from j1sdk_openrlhf.trainer import OpenRLHF
 from j1sdk_quickstart.tasks import Arithmetic
 
 from j1sdk import (
@@ -40,7 +41,6 @@ from j1sdk.run import Run, build_run, dump_run, open_run, read_run, save_judge
 from j1sdk.runfile import RUN_FILE
 from j1sdk.training import Trainer
 from j1sdk.training.chain import Chain
-from j1sdk.training.openrlhf.trainer import OpenRLHF
 from j1sdk.training.trl import Grpo, Lora, Sft
 
 EXAMPLES = sorted((Path(__file__).parents[1] / "examples").glob("*.toml"))

@@ -5,13 +5,13 @@ from __future__ import annotations
 from pathlib import Path
 
 import pytest
+from j1sdk_openrlhf.arguments import check_agreement, read_arguments
+from j1sdk_openrlhf.cluster import Cluster
+from j1sdk_openrlhf.sft import OpenRLHFSft
+from j1sdk_openrlhf.trainer import OpenRLHF
 
 from j1sdk import ConfigError
 from j1sdk.run import read_run
-from j1sdk.training.openrlhf.arguments import check_agreement, read_arguments
-from j1sdk.training.openrlhf.cluster import Cluster
-from j1sdk.training.openrlhf.sft import OpenRLHFSft
-from j1sdk.training.openrlhf.trainer import OpenRLHF
 
 PROGRAM = "train_ppo_ray"
 SCRIPT = """\

@@ -13,6 +13,7 @@ from typing import Any
 import pytest
 from executors import TASK, VERDICT, executor, first, rewards, right, roll
 from j1sdk_budget_forcing import BudgetForcing
+from j1sdk_openrlhf.executor import agent_executor
 from rollout_engine import Answer, Engine, params
 
 from j1sdk import (
@@ -34,7 +35,6 @@ from j1sdk.rewards.score_ordering import ScoreOrdering
 from j1sdk.rewards.verdict_correctness import VerdictCorrectness
 from j1sdk.run import Run, dump_run
 from j1sdk.training.multitask import Assignment
-from j1sdk.training.openrlhf.executor import agent_executor
 
 
 @pytest.fixture(scope="module")

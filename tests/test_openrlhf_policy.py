@@ -9,6 +9,11 @@ from typing import Any
 
 import pytest
 from click.testing import CliRunner
+from j1sdk_openrlhf.base import Written
+from j1sdk_openrlhf.launch import launch
+from j1sdk_openrlhf.policy import OpenRLHFPolicy
+from j1sdk_openrlhf.remote import check_server, is_gone
+from j1sdk_openrlhf.trainer import RolloutTrainer
 from reward_client import pointwise, sample, scored, until
 
 from j1sdk import (
@@ -28,11 +33,6 @@ from j1sdk.errors import TrainingError
 from j1sdk.report.training import training_report
 from j1sdk.run import Run, dump_run, read_run
 from j1sdk.server import Serve, served
-from j1sdk.training.openrlhf.base import Written
-from j1sdk.training.openrlhf.launch import launch
-from j1sdk.training.openrlhf.policy import OpenRLHFPolicy
-from j1sdk.training.openrlhf.remote import check_server, is_gone
-from j1sdk.training.openrlhf.trainer import RolloutTrainer
 
 NEWEST = (0, 11, 2)
 SUM = {"prompt": "2+2?", "reference": "4"}

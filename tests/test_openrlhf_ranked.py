@@ -12,6 +12,7 @@ from pathlib import Path
 from typing import Any
 
 import pytest
+from j1sdk_openrlhf.ranked import RankedExecutor, agent_executor
 from reward_client import asked_of, by_length, pointwise, scored
 from rollout_engine import Answer, Engine, params
 
@@ -19,7 +20,6 @@ from j1sdk import ConfigError, EngineError, JudgeRewardModel, Pointwise, Scripte
 from j1sdk.adapters.texts import Label
 from j1sdk.run import Run, dump_run
 from j1sdk.server import Serve
-from j1sdk.training.openrlhf.ranked import RankedExecutor, agent_executor
 
 PROMPT = "<|im_start|>user\nSay something<|im_end|>\n<|im_start|>assistant\n"
 LABEL = Label(prompt="Say something").write()

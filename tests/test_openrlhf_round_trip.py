@@ -5,11 +5,11 @@ from __future__ import annotations
 from typing import Any
 
 import pytest
+from j1sdk_openrlhf.prompts import check_round_trip
 
 from j1sdk import ConfigError
 from j1sdk.adapters.openrlhf import items_of
 from j1sdk.adapters.texts import TextOptions
-from j1sdk.training.openrlhf.prompts import check_round_trip
 
 PROMPT = "<s>[INST] Why? [/INST]"
 

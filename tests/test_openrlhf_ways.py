@@ -8,6 +8,7 @@ from pathlib import Path
 from typing import Any
 
 import pytest
+from j1sdk_openrlhf.ranked import RankedExecutor
 from reward_client import ask
 from rollout_engine import Engine, params
 
@@ -15,7 +16,6 @@ from j1sdk import Pointwise
 from j1sdk.adapters.texts import Label
 from j1sdk.server import Serve, served
 from j1sdk.testing import judge_by_rule
-from j1sdk.training.openrlhf.ranked import RankedExecutor
 
 PROMPT = "<|im_start|>user\nName a colour.<|im_end|>\n<|im_start|>assistant\n"
 LABEL = Label(prompt="Name a colour.").write()

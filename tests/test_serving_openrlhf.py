@@ -10,6 +10,7 @@ from typing import Any
 
 import pytest
 from click.testing import CliRunner
+from j1sdk_openrlhf.reward_file import openrlhf_reward_function, write_shim
 
 from j1sdk import (
     Completion,
@@ -29,7 +30,6 @@ from j1sdk.errors import J1Error
 from j1sdk.hookspecs import hookimpl
 from j1sdk.run import Run, dump_run
 from j1sdk.server import Serve
-from j1sdk.training.openrlhf.reward_file import openrlhf_reward_function, write_shim
 
 PROMPT = "<|im_start|>user\n2+2?<|im_end|>\n<|im_start|>assistant\n"
 

@@ -5,6 +5,7 @@ from __future__ import annotations
 from pathlib import Path
 
 import pytest
+from j1sdk_openrlhf.trainer import OpenRLHF
 from j1sdk_quickstart.tasks import Arithmetic
 
 from j1sdk.engines.scripted import Scripted
@@ -13,7 +14,6 @@ from j1sdk.formats.pairwise_verdict import PairwiseVerdict
 from j1sdk.judge import JudgeRewardModel
 from j1sdk.run import Run
 from j1sdk.training import Interrupted, Progress, begin
-from j1sdk.training.openrlhf.trainer import OpenRLHF
 from j1sdk.training.trl import Sft
 
 

@@ -8,6 +8,7 @@ from pathlib import Path
 from typing import Any
 
 import pytest
+from j1sdk_openrlhf.launch import by_format
 from pydantic import PrivateAttr
 from tiny_recipes import engine, fluent
 
@@ -25,7 +26,6 @@ from j1sdk.rewards.verdict_correctness import VerdictCorrectness
 from j1sdk.run import Run, build_run
 from j1sdk.testing import example_tasks, oracle
 from j1sdk.training.multitask import Part, functions_of, lay_out, parts_of
-from j1sdk.training.openrlhf.launch import by_format
 from j1sdk.training.trl import Grpo
 from j1sdk.types import Completion, Judgment, JudgmentTask
 

@@ -8,8 +8,8 @@
         print(server.url)
 
 A request goes `gate` (token, origin, size) -> `app` (its route) -> a dialect (what it asks) ->
-`desk` (who else asks the same, cohorts, the deadline) -> the judge, and back. Starlette, uvicorn and
-the Prometheus client are the extra `serve`, loaded when a server is opened.
+`desk` (who else asks the same, cohorts, the deadline) -> the judge, and back. Starlette, uvicorn
+and the Prometheus client are the extra `serve`, loaded when a server is opened.
 """
 
 from __future__ import annotations

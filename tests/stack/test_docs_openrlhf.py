@@ -11,14 +11,14 @@ from typing import Any
 
 import pytest
 from click.testing import CliRunner, Result
+from j1sdk_openrlhf.base import OpenRLHFTrainer
+from j1sdk_openrlhf.flags import version_of
+from j1sdk_openrlhf.parsers import installed_version, parser_of
+from j1sdk_openrlhf.trainer import OpenRLHF
 
 from j1sdk.catalogue import catalogue
 from j1sdk.cli import j1
 from j1sdk.run import build_run
-from j1sdk.training.openrlhf.base import OpenRLHFTrainer
-from j1sdk.training.openrlhf.flags import version_of
-from j1sdk.training.openrlhf.parsers import installed_version, parser_of
-from j1sdk.training.openrlhf.trainer import OpenRLHF
 
 pytestmark = pytest.mark.stack
 

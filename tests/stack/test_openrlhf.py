@@ -19,6 +19,9 @@ from typing import Any
 
 import psutil
 import pytest
+from j1sdk_openrlhf.cluster import Cluster
+from j1sdk_openrlhf.launch import last_words
+from j1sdk_openrlhf.trainer import OpenRLHF
 from j1sdk_quickstart.tasks import Arithmetic
 from openrlhf_runs import MARK, Command, Finished, finish, moved, series, started, weights
 
@@ -33,9 +36,6 @@ from j1sdk import (
 from j1sdk.rewards.format_adherence import FormatAdherence
 from j1sdk.rewards.verdict_consistency import VerdictConsistency
 from j1sdk.run import Run
-from j1sdk.training.openrlhf.cluster import Cluster
-from j1sdk.training.openrlhf.launch import last_words
-from j1sdk.training.openrlhf.trainer import OpenRLHF
 
 pytestmark = pytest.mark.stack
 
@@ -218,7 +218,7 @@ def test_an_interrupted_run_goes_on(hesitant: Path, tmp_path: Path) -> None:
 LAUNCH = """
 import sys
 from pathlib import Path
-from j1sdk.training.openrlhf.launch import launch
+from j1sdk_openrlhf.launch import launch
 launch(["sh", "-c", "sleep 60 & wait"], Path(sys.argv[1]), lambda: print("watching", flush=True))
 """
 

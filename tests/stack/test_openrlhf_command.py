@@ -9,6 +9,12 @@ from typing import Any
 
 import pytest
 from click.testing import CliRunner
+from j1sdk_openrlhf.base import OpenRLHFTrainer
+from j1sdk_openrlhf.cluster import Cluster
+from j1sdk_openrlhf.flags import OLDEST, correction_flags, version_of, words
+from j1sdk_openrlhf.parsers import check_words, installed_version, parser_of
+from j1sdk_openrlhf.plans import Planned, plans
+from j1sdk_openrlhf.trainer import OpenRLHF
 from j1sdk_quickstart.tasks import Arithmetic
 from tiny_recipes import write_pairs
 
@@ -27,12 +33,6 @@ from j1sdk.rewards.verdict_consistency import VerdictConsistency
 from j1sdk.rewards.verdict_correctness import VerdictCorrectness
 from j1sdk.run import Run, read_run
 from j1sdk.training.multitask import Assignment
-from j1sdk.training.openrlhf.base import OpenRLHFTrainer
-from j1sdk.training.openrlhf.cluster import Cluster
-from j1sdk.training.openrlhf.flags import OLDEST, correction_flags, version_of, words
-from j1sdk.training.openrlhf.parsers import check_words, installed_version, parser_of
-from j1sdk.training.openrlhf.plans import Planned, plans
-from j1sdk.training.openrlhf.trainer import OpenRLHF
 
 pytestmark = pytest.mark.stack
 RECIPES = Path(__file__).parents[2] / "examples" / "recipes"

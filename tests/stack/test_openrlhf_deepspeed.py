@@ -11,6 +11,12 @@ from types import SimpleNamespace
 from typing import Any
 
 import pytest
+from j1sdk_openrlhf.deepspeed import DeepSpeedTrainer, Machines
+from j1sdk_openrlhf.dpo import OpenRLHFDpo
+from j1sdk_openrlhf.launch import last_words
+from j1sdk_openrlhf.parsers import installed_version, parser_of
+from j1sdk_openrlhf.reward_model import OpenRLHFRewardModel
+from j1sdk_openrlhf.sft import OpenRLHFSft
 from j1sdk_quickstart.tasks import Arithmetic
 from openrlhf_runs import SHIM, Finished, finish, moved, series, started, weights
 
@@ -19,12 +25,6 @@ from j1sdk.data.jsonl import JsonLines
 from j1sdk.engines.chat import encode_chat
 from j1sdk.run import Run, read_run
 from j1sdk.training.layout import Asker
-from j1sdk.training.openrlhf.deepspeed import DeepSpeedTrainer, Machines
-from j1sdk.training.openrlhf.dpo import OpenRLHFDpo
-from j1sdk.training.openrlhf.launch import last_words
-from j1sdk.training.openrlhf.parsers import installed_version, parser_of
-from j1sdk.training.openrlhf.reward_model import OpenRLHFRewardModel
-from j1sdk.training.openrlhf.sft import OpenRLHFSft
 
 pytestmark = pytest.mark.stack
 

@@ -16,17 +16,17 @@ from pathlib import Path
 from typing import Any
 
 import pytest
+from j1sdk_openrlhf.cluster import Cluster
+from j1sdk_openrlhf.job import RAY, Job, carried
+from j1sdk_openrlhf.launch import end_group, launch
+from j1sdk_openrlhf.parsers import check_words, installed_version
+from j1sdk_openrlhf.trainer import OpenRLHF
 from j1sdk_quickstart.tasks import Arithmetic
 from reward_client import until
 
 from j1sdk import ConfigError, JudgeRewardModel, PairwiseVerdict, Transformers
 from j1sdk.errors import TrainingError
 from j1sdk.run import Run, build_run
-from j1sdk.training.openrlhf.cluster import Cluster
-from j1sdk.training.openrlhf.job import RAY, Job, carried
-from j1sdk.training.openrlhf.launch import end_group, launch
-from j1sdk.training.openrlhf.parsers import check_words, installed_version
-from j1sdk.training.openrlhf.trainer import OpenRLHF
 
 pytestmark = pytest.mark.stack
 

@@ -22,6 +22,9 @@ from typing import Any, NamedTuple
 
 import flawed_server
 import pytest
+from j1sdk_openrlhf.cluster import Cluster
+from j1sdk_openrlhf.parsers import check_words, installed_version
+from j1sdk_openrlhf.policy import OpenRLHFPolicy
 from learnt import ALPHA, START, sign_test
 from openrlhf_runs import Command, Finished, finish, series, started
 from reward_client import metric
@@ -36,9 +39,6 @@ from j1sdk import (
 )
 from j1sdk.run import Run, dump_run
 from j1sdk.server import Serve
-from j1sdk.training.openrlhf.cluster import Cluster
-from j1sdk.training.openrlhf.parsers import check_words, installed_version
-from j1sdk.training.openrlhf.policy import OpenRLHFPolicy
 
 pytestmark = pytest.mark.stack
 

@@ -7,6 +7,11 @@ from pathlib import Path
 from typing import Any
 
 import pytest
+from j1sdk_openrlhf.deepspeed import DeepSpeedTrainer, Machines
+from j1sdk_openrlhf.dpo import OpenRLHFDpo
+from j1sdk_openrlhf.parsers import check_words, installed_version
+from j1sdk_openrlhf.reward_model import OpenRLHFRewardModel
+from j1sdk_openrlhf.sft import OpenRLHFSft
 from j1sdk_quickstart.tasks import Arithmetic
 
 from j1sdk import (
@@ -20,11 +25,6 @@ from j1sdk import (
 from j1sdk.data import Source
 from j1sdk.data.jsonl import JsonLines
 from j1sdk.run import Run
-from j1sdk.training.openrlhf.deepspeed import DeepSpeedTrainer, Machines
-from j1sdk.training.openrlhf.dpo import OpenRLHFDpo
-from j1sdk.training.openrlhf.parsers import check_words, installed_version
-from j1sdk.training.openrlhf.reward_model import OpenRLHFRewardModel
-from j1sdk.training.openrlhf.sft import OpenRLHFSft
 
 pytestmark = pytest.mark.stack
 

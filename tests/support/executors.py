@@ -6,6 +6,7 @@ import asyncio
 from collections.abc import Sequence
 from typing import Any
 
+from j1sdk_openrlhf.executor import PairedExecutor
 from rollout_engine import Engine, params
 
 from j1sdk import (
@@ -19,7 +20,6 @@ from j1sdk import (
 )
 from j1sdk.rewards.verdict_consistency import VerdictConsistency
 from j1sdk.training.multitask import Assignment, parts_of
-from j1sdk.training.openrlhf.executor import PairedExecutor
 
 VERDICT = PairwiseVerdict()
 TASK = JudgmentTask.from_pair("2+2?", "four", "five", id="sum")

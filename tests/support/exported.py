@@ -8,6 +8,7 @@ from pathlib import Path
 from random import Random
 from typing import Any
 
+from j1sdk_openrlhf.executor import PairedExecutor
 from rollout_engine import Engine, params
 from tiny_training import described, write_pairs
 
@@ -16,7 +17,6 @@ from j1sdk.engines.transformers import Transformers, load_model
 from j1sdk.run import Run, dump_run
 from j1sdk.training.exports import LaidOut
 from j1sdk.training.multitask import Assignment, parts_of
-from j1sdk.training.openrlhf.executor import PairedExecutor
 from j1sdk.training.trl import Grpo
 
 ROLLOUTS, ROOM = 4, 120

@@ -7,14 +7,14 @@ import random
 from pathlib import Path
 from typing import Any, NamedTuple
 
+from j1sdk_openrlhf.cluster import Cluster
+from j1sdk_openrlhf.trainer import OpenRLHF
 from j1sdk_quickstart.tasks import Arithmetic
 
 from j1sdk import JudgeResult, JudgeRewardModel, PairwiseVerdict, Sampling, Source, Transformers
 from j1sdk.data.jsonl import JsonLines
 from j1sdk.rewards.verdict_correctness import VerdictCorrectness
 from j1sdk.run import Run
-from j1sdk.training.openrlhf.cluster import Cluster
-from j1sdk.training.openrlhf.trainer import OpenRLHF
 
 
 class Recipe(NamedTuple):

@@ -3,6 +3,7 @@
 from pathlib import Path
 
 from j1sdk_family.judgments import Judgments
+from j1sdk_openrlhf import Cluster, OpenRLHF, OpenRLHFPolicy
 from j1sdk_spct import MetaJudge
 
 from j1sdk import (
@@ -41,7 +42,6 @@ from j1sdk.evaluation import Metrics, Pairs, measure
 from j1sdk.report import Bars, Report, write_report
 from j1sdk.server import Serve, served
 from j1sdk.training import Chain, Dpo, Grpo, Lora, Sft
-from j1sdk.training.openrlhf import Cluster, OpenRLHF, OpenRLHFPolicy
 
 formats = [
     PairwiseVerdict(thinking="plan"),

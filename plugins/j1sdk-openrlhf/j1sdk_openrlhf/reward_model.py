@@ -13,9 +13,9 @@ from j1sdk.errors import DataError
 from j1sdk.quoting import breakable, quote_presentation
 from j1sdk.run import Run
 from j1sdk.training.layout import template_options
-from j1sdk.training.openrlhf.deepspeed import DeepSpeedTrainer, Row, Texts
-from j1sdk.training.openrlhf.flags import Flags
 from j1sdk.types import JudgmentTask, Presentation
+from j1sdk_openrlhf.deepspeed import DeepSpeedTrainer, Row, Texts
+from j1sdk_openrlhf.flags import Flags
 
 if TYPE_CHECKING:
     from transformers import PreTrainedTokenizerBase

@@ -21,9 +21,9 @@ from j1sdk.run import Run, record_judge
 from j1sdk.runfile import HERE, dump, versions
 from j1sdk.training import Interrupted, Progress, Trainer
 from j1sdk.training.chain import with_model
-from j1sdk.training.openrlhf.arguments import check_agreement, read_arguments
-from j1sdk.training.openrlhf.flags import Flags, Version, version_of, words
-from j1sdk.training.openrlhf.parsers import check_words, installed_version
+from j1sdk_openrlhf.arguments import check_agreement, read_arguments
+from j1sdk_openrlhf.flags import Flags, Version, version_of, words
+from j1sdk_openrlhf.parsers import check_words, installed_version
 
 RUN, FINAL, LOGS, CHECKPOINTS = "run.toml", "final", "tensorboard", "checkpoints"
 """In OpenRLHF's folder."""
@@ -136,8 +136,8 @@ class OpenRLHFTrainer(Trainer):
     def train(
         self, run: Run, out: Path, resume: bool = False, progress: Progress | None = None
     ) -> list[dict[str, Any]]:
-        from j1sdk.training.openrlhf.launch import history, launch, saved_step
         from j1sdk.training.session import LOG_FILE, claim
+        from j1sdk_openrlhf.launch import history, launch, saved_step
 
         self.check(run)
         claim(out, resume)

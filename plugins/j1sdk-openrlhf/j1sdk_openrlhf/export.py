@@ -18,16 +18,16 @@ from j1sdk.errors import ConfigError
 from j1sdk.files import write_text
 from j1sdk.training.layout import Asker, context_limit, fitting, fitting_tasks
 from j1sdk.training.multitask import Assignment, Part, check_alike
-from j1sdk.training.openrlhf.agent import AGENT
-from j1sdk.training.openrlhf.base import RUN
 from j1sdk.types import JudgmentTask
+from j1sdk_openrlhf.agent import AGENT
+from j1sdk_openrlhf.base import RUN
 
 if TYPE_CHECKING:
     from transformers import PreTrainedTokenizerBase
 
 logger = logging.getLogger(__name__)
 Item = TypeVar("Item")
-EXECUTOR = "j1sdk.training.openrlhf.executor"
+EXECUTOR = "j1sdk_openrlhf.executor"
 
 
 class Exported(NamedTuple):

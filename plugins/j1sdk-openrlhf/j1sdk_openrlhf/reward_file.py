@@ -16,7 +16,7 @@ from j1sdk.server import Serve
 
 SHIM = """\
 # OpenRLHF loads this by --reward.remote_url, once in every rollout worker.
-from j1sdk.training.openrlhf.reward_file import openrlhf_reward_function
+from j1sdk_openrlhf.reward_file import openrlhf_reward_function
 
 reward_func = openrlhf_reward_function({judge!r})
 """

@@ -14,9 +14,9 @@ from j1sdk.rewards import RewardStrategy
 from j1sdk.rewards.verdict_correctness import VerdictCorrectness
 from j1sdk.run import Run
 from j1sdk.training.multitask import parts_of
-from j1sdk.training.openrlhf.base import OpenRLHFTrainer, Written, model_of
-from j1sdk.training.openrlhf.cluster import Cluster
-from j1sdk.training.openrlhf.flags import Sizes, Version, cluster_flags, grpo_flags
+from j1sdk_openrlhf.base import OpenRLHFTrainer, Written, model_of
+from j1sdk_openrlhf.cluster import Cluster
+from j1sdk_openrlhf.flags import Sizes, Version, cluster_flags, grpo_flags
 
 
 class RolloutTrainer(OpenRLHFTrainer):
@@ -89,7 +89,7 @@ class OpenRLHF(RolloutTrainer):
         parts_of(run.judge, self.multitask, self.rewards)
 
     def write(self, run: Run, folder: Path, version: Version) -> Written:
-        from j1sdk.training.openrlhf.export import export
+        from j1sdk_openrlhf.export import export
 
         parts = parts_of(run.judge, self.multitask, self.rewards)
         tasks = self.source(run).load()

@@ -14,7 +14,7 @@ from j1sdk.cli.console import messages, output, quiet_libraries
 if TYPE_CHECKING:
     from collections.abc import Iterator
 
-    from j1sdk.training.openrlhf.plans import Planned
+    from j1sdk_openrlhf.plans import Planned
 
 RUN_FILE = click.argument("run_file", type=click.Path(path_type=Path))
 OUT = click.option(
@@ -53,7 +53,7 @@ def command(run_file: Path, out: Path) -> None:
 @OUT
 def check(run_file: Path, out: Path) -> None:
     """Have the installed OpenRLHF check what RUN_FILE asks of it, without a GPU."""
-    from j1sdk.training.openrlhf.parsers import check_words, installed_version
+    from j1sdk_openrlhf.parsers import check_words, installed_version
 
     for one in planned(run_file, out):
         if isinstance(one, str):
@@ -76,7 +76,7 @@ def check(run_file: Path, out: Path) -> None:
 def reward(judge: Path, to: Path) -> None:
     """Write a file that makes JUDGE (a folder or run file) the reward of a policy."""
     from j1sdk.run import open_run
-    from j1sdk.training.openrlhf.reward_file import write_shim
+    from j1sdk_openrlhf.reward_file import write_shim
 
     open_run(judge)
     write_shim(judge, to)
@@ -86,7 +86,7 @@ def reward(judge: Path, to: Path) -> None:
 def planned(run_file: Path, out: Path) -> Iterator[Planned | str]:
     """What OpenRLHF is to do of a run, phase by phase; raises ConfigError."""
     from j1sdk.run import read_run
-    from j1sdk.training.openrlhf.plans import plans
+    from j1sdk_openrlhf.plans import plans
 
     quiet_libraries()
     yield from plans(read_run(run_file), out)

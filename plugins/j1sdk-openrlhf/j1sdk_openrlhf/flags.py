@@ -8,8 +8,8 @@ from typing import TYPE_CHECKING, Any, NamedTuple
 from j1sdk.errors import ConfigError
 
 if TYPE_CHECKING:
-    from j1sdk.training.openrlhf.cluster import Cluster
-    from j1sdk.training.openrlhf.trainer import RolloutTrainer
+    from j1sdk_openrlhf.cluster import Cluster
+    from j1sdk_openrlhf.trainer import RolloutTrainer
 
 Flags = dict[str, Any]
 """By name, without dashes: True for a switch, None or False to leave it out, a tuple for several

@@ -20,16 +20,16 @@ from j1sdk.files import write_text
 from j1sdk.run import Run
 from j1sdk.server import Serve
 from j1sdk.training import Progress
-from j1sdk.training.openrlhf.agent import AGENT
-from j1sdk.training.openrlhf.base import RUN, Written
-from j1sdk.training.openrlhf.flags import Flags, Sizes, Version, cluster_flags, grpo_flags
-from j1sdk.training.openrlhf.trainer import RolloutTrainer
+from j1sdk_openrlhf.agent import AGENT
+from j1sdk_openrlhf.base import RUN, Written
+from j1sdk_openrlhf.flags import Flags, Sizes, Version, cluster_flags, grpo_flags
+from j1sdk_openrlhf.trainer import RolloutTrainer
 
 if TYPE_CHECKING:
     from j1sdk.adapters.texts import Label
 
 FUNCTION, GROUP = "function", "group"
-EXECUTOR = "j1sdk.training.openrlhf.ranked"
+EXECUTOR = "j1sdk_openrlhf.ranked"
 
 
 class OpenRLHFPolicy(RolloutTrainer):
@@ -97,8 +97,8 @@ class OpenRLHFPolicy(RolloutTrainer):
 
     def write(self, run: Run, folder: Path, version: Version) -> Written:
         from j1sdk.engines.chat import load_tokenizer
-        from j1sdk.training.openrlhf.export import of_whole_steps, write_lines
-        from j1sdk.training.openrlhf.prompts import check_round_trip, prompt_rows, read_prompts
+        from j1sdk_openrlhf.export import of_whole_steps, write_lines
+        from j1sdk_openrlhf.prompts import check_round_trip, prompt_rows, read_prompts
 
         asked = read_prompts(self.prompts)
         self._check_references(run, asked)
@@ -130,7 +130,7 @@ class OpenRLHFPolicy(RolloutTrainer):
         self, run: Run, out: Path, resume: bool = False, progress: Progress | None = None
     ) -> list[dict[str, Any]]:
         """As every trainer; raises ConfigError, before anything runs, without a reward server."""
-        from j1sdk.training.openrlhf.remote import check_server, is_gone
+        from j1sdk_openrlhf.remote import check_server, is_gone
 
         if self.remote:
             check_server(self.reward)
@@ -147,7 +147,7 @@ class OpenRLHFPolicy(RolloutTrainer):
 
     def _reward_flags(self, folder: Path) -> Flags:
         """What OpenRLHF is to take for the reward; writes the file, if it is one."""
-        from j1sdk.training.openrlhf.reward_file import write_shim
+        from j1sdk_openrlhf.reward_file import write_shim
 
         if self.remote:
             return {"reward.remote_url": self.reward}

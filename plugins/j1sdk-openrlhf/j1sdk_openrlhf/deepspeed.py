@@ -20,9 +20,9 @@ from j1sdk.engines.chat import load_tokenizer
 from j1sdk.errors import ConfigError
 from j1sdk.run import Run
 from j1sdk.training.layout import context_limit
-from j1sdk.training.openrlhf.base import OpenRLHFTrainer, Written, model_of
-from j1sdk.training.openrlhf.cluster import Nodes
-from j1sdk.training.openrlhf.flags import Flags, Version, words
+from j1sdk_openrlhf.base import OpenRLHFTrainer, Written, model_of
+from j1sdk_openrlhf.cluster import Nodes
+from j1sdk_openrlhf.flags import Flags, Version, words
 
 if TYPE_CHECKING:
     from transformers import PreTrainedTokenizerBase
@@ -117,7 +117,7 @@ class DeepSpeedTrainer(OpenRLHFTrainer):
         return [*runner, *words(flags), "--module", f"openrlhf.cli.{self.program}"]
 
     def write(self, run: Run, folder: Path, version: Version) -> Written:
-        from j1sdk.training.openrlhf.export import write_texts
+        from j1sdk_openrlhf.export import write_texts
 
         model, path = model_of(run, self.name), folder / "rows.jsonl"
         tokenizer = load_tokenizer(model)

@@ -15,7 +15,7 @@ from pathlib import Path
 from typing import Any
 
 from j1sdk.errors import ConfigError, MissingExtraError
-from j1sdk.training.openrlhf.flags import Flags, words
+from j1sdk_openrlhf.flags import Flags, words
 
 OPERATOR = re.compile(r"\d?[|&;<>]")
 """How a word begins that ends a command's own: a pipe, a redirection or what comes next."""

@@ -7,7 +7,7 @@ from typing import Literal
 from pydantic import Field, model_validator
 
 from j1sdk.component import Value
-from j1sdk.training.openrlhf.job import Job
+from j1sdk_openrlhf.job import Job
 
 
 class Nodes(Value):

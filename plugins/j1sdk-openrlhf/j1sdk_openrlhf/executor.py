@@ -23,7 +23,9 @@ from j1sdk.formats import Turn
 from j1sdk.judge import JudgeRewardModel
 from j1sdk.training.layout import decode, template_options
 from j1sdk.training.multitask import Assignment, Part, parts_of
-from j1sdk.training.openrlhf.agent import (
+from j1sdk.training.rollouts import Grader, Rollout, weighted_terms
+from j1sdk.types import Completion, Judgment, JudgmentStatus, Presentation
+from j1sdk_openrlhf.agent import (
     SHARE,
     TERM,
     Trajectory,
@@ -31,9 +33,7 @@ from j1sdk.training.openrlhf.agent import (
     complete,
     log_probs,
 )
-from j1sdk.training.openrlhf.siblings import MATE_SECONDS, Groups, Siblings
-from j1sdk.training.rollouts import Grader, Rollout, weighted_terms
-from j1sdk.types import Completion, Judgment, JudgmentStatus, Presentation
+from j1sdk_openrlhf.siblings import MATE_SECONDS, Groups, Siblings
 
 if TYPE_CHECKING:
     from transformers import PreTrainedTokenizerBase

@@ -9,9 +9,9 @@ from pydantic import Field
 
 from j1sdk.run import Run
 from j1sdk.training.layout import Asker
-from j1sdk.training.openrlhf.base import check_single_turn
-from j1sdk.training.openrlhf.deepspeed import DeepSpeedTrainer, Row
-from j1sdk.training.openrlhf.flags import Flags
+from j1sdk_openrlhf.base import check_single_turn
+from j1sdk_openrlhf.deepspeed import DeepSpeedTrainer, Row
+from j1sdk_openrlhf.flags import Flags
 
 if TYPE_CHECKING:
     from transformers import PreTrainedTokenizerBase

@@ -10,8 +10,8 @@ from j1sdk.errors import ConfigError
 from j1sdk.run import Run
 from j1sdk.training import Trainer
 from j1sdk.training.chain import Chain, Phase
-from j1sdk.training.openrlhf.base import FINAL, OpenRLHFTrainer, Plan, folder_in, model_of
-from j1sdk.training.openrlhf.parsers import installed_version
+from j1sdk_openrlhf.base import FINAL, OpenRLHFTrainer, Plan, folder_in, model_of
+from j1sdk_openrlhf.parsers import installed_version
 
 
 class Planned(NamedTuple):

@@ -27,9 +27,9 @@ from j1sdk.background import on_background
 from j1sdk.errors import ConfigError
 from j1sdk.judge import JudgeRewardModel
 from j1sdk.server import Serve
-from j1sdk.training.openrlhf.agent import Trajectory, agent_class, complete, log_probs
-from j1sdk.training.openrlhf.siblings import MATE_SECONDS, Groups, Siblings
 from j1sdk.types import Conversation
+from j1sdk_openrlhf.agent import Trajectory, agent_class, complete, log_probs
+from j1sdk_openrlhf.siblings import MATE_SECONDS, Groups, Siblings
 
 LATE = Outcome(None, "cohort", "its siblings were ranked without it: it was late")
 

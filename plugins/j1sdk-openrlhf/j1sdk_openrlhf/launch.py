@@ -14,7 +14,7 @@ from pathlib import Path
 from typing import Any
 
 from j1sdk.errors import MissingExtraError, TrainingError
-from j1sdk.training.openrlhf.agent import SHARE, TERM
+from j1sdk_openrlhf.agent import SHARE, TERM
 
 Watch = Callable[[], None]
 LOOK_SECONDS, END_SECONDS, LAST_LINES = 5.0, 30.0, 15
