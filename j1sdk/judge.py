@@ -11,6 +11,7 @@ Every method has an `_async` form; the plain one runs the same coroutine on a ba
 from __future__ import annotations
 
 from collections.abc import Awaitable, Callable, Sequence
+from contextlib import nullcontext
 from functools import partial
 from pathlib import Path
 from statistics import fmean
@@ -27,6 +28,7 @@ from j1sdk.errors import ConfigError
 from j1sdk.files import write_text
 from j1sdk.formats import JudgmentFormat
 from j1sdk.rankings import Ranking, wins
+from j1sdk.rankings.arriving import Arriving
 from j1sdk.rankings.round_robin import RoundRobin
 from j1sdk.runfile import HERE, RUN_FILE, dump, read_tables, validate, versions
 from j1sdk.scaling import Samples, Scaling
@@ -167,10 +169,25 @@ class JudgeRewardModel(Value):
         """As `score_async`."""
         return run(self.score_async(prompts, responses, references))
 
+    def arriving(self, prompt: Conversation, count: int) -> Arriving:
+        """To be told of `count` responses as they come, and then handed to `rank_async`."""
+
+        async def compare(first: str, second: str) -> Judgment:
+            task = JudgmentTask(prompt=prompt, responses=(first, second))
+            return await self.present_async(Presentation(task=task, order=(0, 1)))
+
+        return Arriving(compare, self.ranking.opening(count) if self.format.arity == 2 else [])
+
     async def rank_async(
-        self, prompt: str | Conversation, responses: Sequence[str]
+        self,
+        prompt: str | Conversation,
+        responses: Sequence[str],
+        arriving: Arriving | None = None,
     ) -> RankedResponses:
-        """Score n responses to one prompt together. Responses that are equal share a score."""
+        """Score n responses to one prompt together. Responses that are equal share a score.
+
+        `arriving` has judgments that were begun as the responses came; it begins no more.
+        """
         if isinstance(responses, str):
             raise ConfigError("rank takes a list of responses: rank(prompt, [first, second, ...])")
         distinct = list(dict.fromkeys(responses))
@@ -179,24 +196,33 @@ class JudgeRewardModel(Value):
         task = JudgmentTask(prompt=prompt, responses=tuple(distinct))
         judgments: list[Judgment] = []
 
+        async def present(order: tuple[int, ...]) -> Judgment:
+            shown = Presentation(task=task, order=order)
+            if not arriving or not (begun := arriving.begun(shown.responses)):
+                return await self.present_async(shown)
+            known = {"task_id": task.id, "order": order}
+            return (await begun.wait()).model_copy(update=known)
+
         async def judge(orders: Sequence[tuple[int, ...]]) -> list[Judgment]:
-            shown = [Presentation(task=task, order=order) for order in orders]
-            made = await all_at_once(self.present_async, shown)
+            made = await all_at_once(present, orders)
             judgments.extend(made)
             return made
 
-        scores: Sequence[float | None]
-        if self.format.arity == 1:
-            made = await judge([(index,) for index in range(len(distinct))])
-            scores = [self.scaled(judgment.score_of(judgment.order[0])) for judgment in made]
-        elif len(distinct) == 1:
-            scores = [0.5]
-        else:
-            scores = await self.ranking.rank(len(distinct), judge)
+        with arriving or nullcontext():
+            scores = await self._scores(len(distinct), judge)
         by_text = dict(zip(distinct, scores, strict=True))
         return RankedResponses(
             scores=tuple(by_text[text] for text in responses), judgments=tuple(judgments)
         )
+
+    async def _scores(
+        self, count: int, judge: Callable[[Sequence[tuple[int, ...]]], Awaitable[list[Judgment]]]
+    ) -> Sequence[float | None]:
+        """A reward from 0 to 1 for each of so many responses, which are judged by their places."""
+        if self.format.arity == 1:
+            made = await judge([(place,) for place in range(count)])
+            return [self.scaled(judgment.score_of(judgment.order[0])) for judgment in made]
+        return [0.5] if count == 1 else await self.ranking.rank(count, judge)
 
     def rank(self, prompt: str | Conversation, responses: Sequence[str]) -> RankedResponses:
         """Score n responses to one prompt together. Responses that are equal share a score."""

@@ -27,8 +27,12 @@ class Work(Generic[Result]):
         finally:
             self._waiting -= 1
             if not self._waiting:
-                self._task.cancel()
+                self.stop()
                 self._done()
+
+    def stop(self) -> None:
+        """Cancel it, if it is not done."""
+        self._task.cancel()
 
 
 class Sharing(Generic[Key, Result]):

@@ -10,6 +10,7 @@ from typing import Literal
 from j1sdk.background import all_at_once
 from j1sdk.errors import UnscoredError
 from j1sdk.judge import JudgeRewardModel, mean_win
+from j1sdk.rankings.arriving import Arriving
 from j1sdk.types import Conversation, Judgment, JudgmentTask
 
 Unscored = Literal["drop", "group", "neutral", "floor", "error"]
@@ -83,13 +84,16 @@ async def score_alone(judge: JudgeRewardModel, item: Item, note: Note = unnoted)
 
 
 async def score_group(
-    judge: JudgeRewardModel, group: Sequence[Item], note: Note = unnoted
+    judge: JudgeRewardModel,
+    group: Sequence[Item],
+    note: Note = unnoted,
+    arriving: Arriving | None = None,
 ) -> list[Outcome]:
     """Every response's score among all responses to its prompt, which the group shares."""
     answers = [item.response for item in group if item.response is not None]
     if len(answers) < judge.format.arity:
         return [UNFINISHED if item.response is None else UNRANKED for item in group]
-    ranked = await judge.rank_async(group[0].prompt, answers)
+    ranked = await judge.rank_async(group[0].prompt, answers, arriving)
     note(group[0].prompt, tuple(dict.fromkeys(answers)), ranked.judgments)
     share, scores = 1 / len(answers), iter(ranked.scores)
     return with_group_mean(

@@ -45,6 +45,13 @@ class Ranking(Component):
         A judgment that failed is missing, not a loss.
         """
 
+    def opening(self, count: int) -> list[tuple[int, int]]:
+        """The pairs that `rank` has judged in any case, each in both orders; none is a choice.
+
+        Where responses arrive one by one, these are judged before the last is there.
+        """
+        return []
+
 
 def wins(judgments: Sequence[Judgment], response: int) -> list[float]:
     """What each readable judgment of a response says: 1 for a win, 0.5 for a tie, 0 for a loss."""

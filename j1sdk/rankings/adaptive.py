@@ -41,8 +41,7 @@ class Adaptive(Ranking):
     for a little less of the order."""
 
     async def rank(self, count: int, judge: JudgePairs) -> tuple[float | None, ...]:
-        spend = max(count - 1, int(self.budget * count * (count - 1) / 2 + 1e-9))
-        focus = self.focus * (count - 1) / max(spend, 1)
+        spend, focus = self._means(count)
         played: dict[Pair, float | None] = {}
         fit, number = prior(count), 0
         while len(played) < spend:
@@ -52,6 +51,15 @@ class Adaptive(Ranking):
             played.update(zip(pairs, await matches(pairs, judge), strict=True))
             fit = fitted(_read(played), fit)
         return fit.scores({response for pair in _read(played) for response in pair})
+
+    def opening(self, count: int) -> list[Pair]:
+        spend, focus = self._means(count)
+        return self._next(_worth(prior(count), {}, focus), count, spend, 0) if count > 1 else []
+
+    def _means(self, count: int) -> tuple[int, float]:
+        """How many pairs may be played, and how much more the best matter."""
+        spend = max(count - 1, int(self.budget * count * (count - 1) / 2 + 1e-9))
+        return spend, self.focus * (count - 1) / max(spend, 1)
 
     def _next(self, worth: Mapping[Pair, float], count: int, left: int, number: int) -> list[Pair]:
         """The pairs of a round, of which `left` are to be played in this and those to come."""

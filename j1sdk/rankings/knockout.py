@@ -31,6 +31,9 @@ class Knockout(Ranking):
             left = bye + [_play(*pair, result, won) for pair, result in played]
         return tuple(fmean(values) if values else None for values in won)
 
+    def opening(self, count: int) -> list[tuple[int, int]]:
+        return list(zip(range(0, count, 2), range(1, count, 2), strict=False))
+
 
 def _play(one: int, other: int, result: float | None, won: list[list[float]]) -> int:
     """Note the result; who goes on."""

@@ -22,6 +22,9 @@ class Pivot(Ranking):
     """Which response the others are compared with."""
 
     async def rank(self, count: int, judge: JudgePairs) -> tuple[float | None, ...]:
-        pivot = 0 if self.pivot == "first" else count - 1
-        pairs = [(response, pivot) for response in range(count) if response != pivot]
+        pairs = self.opening(count)
         return mean_wins(count, zip(pairs, await matches(pairs, judge), strict=True))
+
+    def opening(self, count: int) -> list[tuple[int, int]]:
+        pivot = 0 if self.pivot == "first" else count - 1
+        return [(response, pivot) for response in range(count) if response != pivot]

@@ -17,5 +17,8 @@ class RoundRobin(Ranking):
     name: ClassVar[str] = "round-robin"
 
     async def rank(self, count: int, judge: JudgePairs) -> tuple[float | None, ...]:
-        pairs = list(combinations(range(count), 2))
+        pairs = self.opening(count)
         return mean_wins(count, zip(pairs, await matches(pairs, judge), strict=True))
+
+    def opening(self, count: int) -> list[tuple[int, int]]:
+        return list(combinations(range(count), 2))

@@ -13,12 +13,14 @@ from collections.abc import Awaitable, Callable, Sequence
 from contextlib import suppress
 
 from j1sdk.adapters.scores import Item, Outcome
+from j1sdk.rankings.arriving import Arriving
 from j1sdk.server.gate import Closing, Overfull
 from j1sdk.server.metrics import Meter
+from j1sdk.server.options import Serve
 from j1sdk.sharing import Work
 from j1sdk.types import Conversation
 
-Rank = Callable[[Sequence[Item]], Awaitable[list[Outcome]]]
+Rank = Callable[[Sequence[Item], Arriving], Awaitable[list[Outcome]]]
 Key = tuple[str, Conversation]
 """The group's name, where there is one, and the prompt."""
 
@@ -32,7 +34,8 @@ known to be closed, and must not count twice."""
 class Cohort:
     """Requests of one group with one prompt: open until it is whole or has waited enough."""
 
-    def __init__(self) -> None:
+    def __init__(self, arriving: Arriving) -> None:
+        self.arriving = arriving
         self.waiting: Counter[Item] = Counter()
         """How many requests wait for each response; equal rollouts each count."""
         self.ranked: Counter[Item] = Counter()
@@ -54,9 +57,12 @@ class Cohort:
 class Cohorts:
     """All cohorts of a server."""
 
-    def __init__(self, rank: Rank, size: int, wait: float, memory: float, meter: Meter) -> None:
-        self._rank, self._size, self._wait, self._memory = rank, size, wait, memory
-        self._meter = meter
+    def __init__(
+        self, rank: Rank, arriving: Callable[[Conversation], Arriving], options: Serve, meter: Meter
+    ) -> None:
+        self._rank, self._arriving, self._meter = rank, arriving, meter
+        self._size, self._wait = options.cohort or 0, options.cohort_wait
+        self._memory = options.deadline
         self._cohorts: dict[Key, Cohort] = {}
         """Those that are open or being ranked."""
         self._answered: dict[Item, tuple[float, Outcome]] = {}
@@ -65,6 +71,8 @@ class Cohorts:
         """The response's score among its siblings, once they are here; raises Overfull."""
         cohort = await self._seat(item)
         cohort.waiting[item] += 1
+        if cohort.open and item.response is not None:
+            await cohort.arriving.arrive(item.response)
         if cohort.waiting.total() >= self._size:
             cohort.full.set()
         try:
@@ -90,7 +98,7 @@ class Cohorts:
     def _place_for(self, item: Item) -> Cohort | None:
         key = (item.group, item.prompt)
         if (cohort := self._cohorts.get(key)) is None:
-            cohort = self._cohorts[key] = Cohort()
+            cohort = self._cohorts[key] = Cohort(self._arriving(item.prompt))
             cohort.work = Work(self._run(cohort), lambda: self._forget(key, cohort))
         if not cohort.open:
             if not cohort.has_lost(item):
@@ -111,6 +119,10 @@ class Cohorts:
         )
 
     async def _run(self, cohort: Cohort) -> dict[Item, Outcome]:
+        with cohort.arriving:
+            return await self._outcomes(cohort)
+
+    async def _outcomes(self, cohort: Cohort) -> dict[Item, Outcome]:
         with suppress(TimeoutError):
             async with asyncio.timeout(self._wait):
                 await self._gather(cohort)
@@ -124,7 +136,7 @@ class Cohorts:
         if count < self._size and len(cohort.ranked) < 2:
             return {item: self._alone(item) for item in cohort.ranked}
         self._meter.cohort("whole" if count == self._size else "incomplete")
-        return await self._judged(list(cohort.ranked.elements()))
+        return await self._judged(list(cohort.ranked.elements()), cohort.arriving)
 
     async def _gather(self, cohort: Cohort) -> None:
         """Return once the cohort is whole, and stays so."""
@@ -136,8 +148,8 @@ class Cohorts:
                 return
             cohort.full.clear()
 
-    async def _judged(self, items: Sequence[Item]) -> dict[Item, Outcome]:
-        outcomes = dict(zip(items, await self._rank(items), strict=True))
+    async def _judged(self, items: Sequence[Item], arriving: Arriving) -> dict[Item, Outcome]:
+        outcomes = dict(zip(items, await self._rank(items, arriving), strict=True))
         self._remember(outcomes)
         return outcomes
 

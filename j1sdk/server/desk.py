@@ -26,6 +26,7 @@ from j1sdk.background import all_at_once
 from j1sdk.deliberation import question
 from j1sdk.errors import EngineError
 from j1sdk.judge import JudgeRewardModel, RankedResponses
+from j1sdk.rankings.arriving import Arriving
 from j1sdk.server.cohorts import Cohorts
 from j1sdk.server.gate import Busy, Closing, TooLarge, Unreadable
 from j1sdk.server.metrics import Meter
@@ -65,9 +66,7 @@ class Desk:
         self._groups = Sharing[tuple[Item, ...], list[Outcome]](self.meter.shared)
         self._tasks = Sharing[JudgmentTask, Verdict](self.meter.shared)
         self._cohorts = (
-            Cohorts(self._ranked, options.cohort, options.cohort_wait, options.deadline, self.meter)
-            if options.cohort
-            else None
+            Cohorts(self._ranked, self._arriving, options, self.meter) if options.cohort else None
         )
 
     async def score(self, items: Sequence[Item]) -> list[Outcome]:
@@ -157,8 +156,13 @@ class Desk:
                 return None
             raise
 
-    async def _ranked(self, group: Sequence[Item]) -> list[Outcome]:
-        return await score_group(self.judge, group, self._note)
+    def _arriving(self, prompt: Conversation) -> Arriving:
+        return self.judge.arriving(prompt, self.options.cohort or 0)
+
+    async def _ranked(
+        self, group: Sequence[Item], arriving: Arriving | None = None
+    ) -> list[Outcome]:
+        return await score_group(self.judge, group, self._note, arriving)
 
     async def _verdict(self, task: JudgmentTask) -> Verdict:
         if self.judge.format.arity == 2 and len(task.responses) > 2:

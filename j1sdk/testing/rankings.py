@@ -73,6 +73,15 @@ class RankingContract(ComponentContract):
             assert set(judge.asked) <= {*permutations(range(count), 2)}, "these are no pairs"
             assert len(judge.asked) <= count * (count - 1), "more judgments than ordered pairs"
 
+    def test_opens_with_pairs_that_it_has_judged_whatever_they_say(self) -> None:
+        for count in range(2, 7):
+            opening = self.component.opening(count)
+            both = {order for one, two in opening for order in ((one, two), (two, one))}
+            for rule in (lambda a, b: (a, b), lambda a, b: (b, a), lambda a, b: None):
+                judge = Compare(rule)
+                self._rank(count, judge)
+                assert both <= set(judge.asked), f"of {count}, {both - set(judge.asked)} is not"
+
     def test_has_every_judgment_reported(self) -> None:
         engine = always_first(PairwiseVerdict())
         judge = JudgeRewardModel(format=PairwiseVerdict(), engine=engine, ranking=self.component)

@@ -26,6 +26,7 @@ from j1sdk.adapters.texts import Label, without_end
 from j1sdk.background import on_background
 from j1sdk.errors import ConfigError
 from j1sdk.judge import JudgeRewardModel
+from j1sdk.rankings.arriving import Arriving
 from j1sdk.server import Serve
 from j1sdk.types import Conversation
 from j1sdk_openrlhf.agent import Trajectory, agent_class, complete, log_probs
@@ -42,6 +43,7 @@ class Contest(Siblings[Item]):
             raise ConfigError("the label of a row has no prompt: was the file written by j1sdk?")
         super().__init__(f"prompt {told.prompt[-1].content[:40]!r}")
         self.prompt: Conversation = told.prompt
+        self.arriving: Arriving | None = None
         self.ranking: asyncio.Task[dict[int, Outcome]] | None = None
         """Begun by the first completion that is there, and awaited by all."""
 
@@ -74,10 +76,19 @@ class RankedExecutor:
         async with self._groups.join(sampling_params, partial(Contest, label)) as (group, slot):
             tokens = list(hf_tokenizer(prompt, add_special_tokens=False)["input_ids"])
             output, cut = await complete(llm_engine, tokens, sampling_params, max_length)
-            group.publish(slot, self._item(group, prompt, written(hf_tokenizer, output)))
+            item = self._item(group, prompt, written(hf_tokenizer, output))
+            await self._begin(group, slot, item)
+            group.publish(slot, item)
             outcome = await self._outcome(group, slot)
         (reward,) = numbers([outcome], self._options.unscored)
         return rolled(tokens, output, cut).answer(prompt, label, images, reward, logged(outcome))
+
+    async def _begin(self, group: Contest, slot: int, item: Item) -> None:
+        """Have it compared with those that are there, while others are still being written."""
+        if group.arriving is None:
+            group.arriving = self._judge.arriving(group.prompt, group.size)
+        if item.response is not None:
+            await on_background(group.arriving.arrive(item.response, slot))
 
     async def _outcome(self, group: Contest, slot: int) -> Outcome:
         """What the one ranking of the group says of a slot."""
@@ -88,14 +99,14 @@ class RankedExecutor:
 
     async def _rank(self, group: Contest) -> dict[int, Outcome]:
         made = await group.everyone(self._mate_seconds)
-        outcomes = await self._judged(list(made.values()))
+        outcomes = await self._judged(list(made.values()), group.arriving)
         return dict(zip(made, outcomes, strict=True))
 
-    async def _judged(self, group: Sequence[Item]) -> list[Outcome]:
+    async def _judged(self, group: Sequence[Item], arriving: Arriving | None) -> list[Outcome]:
         """Every response's score among all, before the deadline."""
         limit = self._options.deadline
         try:
-            work = on_background(score_group(self._judge, group))
+            work = on_background(score_group(self._judge, group, arriving=arriving))
             return await asyncio.wait_for(work, limit)
         except TimeoutError:
             return [late(limit)] * len(group)
