@@ -4,8 +4,15 @@
     python benchmarks/ranking.py --quick    # seconds; the same in small
 
 Qualities are standard normal. A simulated judge prefers the response shown first with probability
-sigmoid(slope x difference + bias). Within a setting all rankings are asked of the same judgments.
+sigmoid(slope x difference + bias): it has logistic noise in its logit, and says on which side of 0
+that is. Rankings called `expected` are told the sigmoid of the same logit, as a judge is read with
+`reading = "expected"`. Within a setting all rankings are asked of the same judgments.
 The control plays pairs drawn at random, as many as `adaptive`, and makes the same fit to them.
+`circular` (each against the next ones of a ring, as in NeMo Gym) and `tournament` (a ring, then all
+against its best and those against each other, as in llm-verifier) are peers' schedules.
+
+How long a ranking takes is counted in judgments one after another: on an idle engine its rounds, on
+an engine with 16 places the batches of 16 that its rounds fill.
 
 Two measures: Kendall's tau (a: a pair left level counts 0, so that a ranking gains nothing by
 leaving it level) of scores and qualities, and how often the best response is the one on top
@@ -20,7 +27,7 @@ import time
 from collections import defaultdict
 from collections.abc import Iterator, Sequence
 from itertools import combinations, product
-from math import exp, sqrt
+from math import ceil, exp, log, sqrt
 from pathlib import Path
 from statistics import fmean, stdev
 from typing import ClassVar, NamedTuple
@@ -28,7 +35,7 @@ from typing import ClassVar, NamedTuple
 from recording import Row, parser, record
 
 from j1sdk import Adaptive, Judgment, JudgmentStatus, Knockout, Pivot, Ranking, RoundRobin
-from j1sdk.rankings import JudgePairs, matches
+from j1sdk.rankings import JudgePairs, matches, mean_wins
 from j1sdk.rankings.bradley_terry import fitted, prior
 
 SLOPES = (3.0, 1.0)
@@ -37,8 +44,11 @@ SHARES = (0.0, 0.2, 0.4, 0.6)
 """Budgets of `adaptive`; it never spends less than 2(n-1), what pivot and knockout do."""
 REPETITIONS = {4: 1500, 8: 500, 16: 120, 32: 32}
 QUICK = {4: 40, 8: 20}
+PLACES = 16
 MEASURES = ("tau", "best of n", "tau-b")
 RIVALS = ("pivot", "knockout", "random")
+PEERS = (1, 3)
+"""How far ahead `circular` goes, and how many of the best `tournament` takes for pivots."""
 
 
 class RandomPairs(Ranking):
@@ -57,6 +67,48 @@ class RandomPairs(Ranking):
         return fitted(read, prior(count)).scores(range(count))
 
 
+class Circular(Ranking):
+    """Each response against the next `ahead` of a ring."""
+
+    name: ClassVar[str] = "circular"
+    ahead: int
+
+    async def rank(self, count: int, judge: JudgePairs) -> tuple[float | None, ...]:
+        pairs = ring(count, self.ahead)
+        return mean_wins(count, zip(pairs, await matches(pairs, judge), strict=True))
+
+
+class Tournament(Ranking):
+    """A ring, then everyone against the `pivots` that did best there; mean wins over all."""
+
+    name: ClassVar[str] = "tournament"
+    pivots: int
+
+    async def rank(self, count: int, judge: JudgePairs) -> tuple[float | None, ...]:
+        pairs = ring(count, 1)
+        found = dict(zip(pairs, await matches(pairs, judge), strict=True))
+        first = mean_wins(count, found.items())
+        best = sorted(range(count), key=lambda one: -(first[one] or 0.0))[: self.pivots]
+        asked = {frozenset(pair) for pair in pairs}
+        rest = [
+            (one, other)
+            for one, other in combinations(range(count), 2)
+            if {one, other} & {*best} and frozenset((one, other)) not in asked
+        ]
+        found |= dict(zip(rest, await matches(rest, judge), strict=True))
+        return mean_wins(count, found.items())
+
+
+def ring(count: int, ahead: int) -> list[tuple[int, int]]:
+    """Each response with the next ones of a ring, no pair twice."""
+    pairs = {
+        frozenset((one, (one + step) % count))
+        for one in range(count)
+        for step in range(1, ahead + 1)
+    }
+    return sorted((min(pair), max(pair)) for pair in pairs if len(pair) == 2)
+
+
 class Setting(NamedTuple):
     """A judge, and how many responses it ranks."""
 
@@ -68,24 +120,40 @@ class Setting(NamedTuple):
 class Simulated:
     """A judge of known noise and bias; asked the same again, it says the same."""
 
-    def __init__(self, setting: Setting, seed: int) -> None:
+    def __init__(self, setting: Setting, seed: int, expected: bool = False) -> None:
         draw = random.Random(f"{seed} {setting.n}")
         self.qualities = [draw.gauss(0, 1) for _ in range(setting.n)]
-        self.spent = self.rounds = 0
-        self._setting = setting
+        self.spent = self.rounds = self.batches = 0
+        self._setting, self._expected = setting, expected
         self._luck = {pair: draw.random() for pair in product(range(setting.n), repeat=2)}
 
     async def __call__(self, pairs: Sequence[tuple[int, int]]) -> list[Judgment]:
         self.spent += len(pairs)
         self.rounds += 1
+        self.batches += ceil(len(pairs) / PLACES)
         return [self._judgment(pair) for pair in pairs]
+
+    def costs(self) -> dict[str, float]:
+        """What was asked of it."""
+        return {
+            "judgments": self.spent,
+            "rounds": self.rounds,
+            f"batches of {PLACES}": self.batches,
+        }
 
     def _judgment(self, pair: tuple[int, int]) -> Judgment:
         difference = self.qualities[pair[0]] - self.qualities[pair[1]]
-        logit = self._setting.slope * difference + self._setting.bias
-        first = self._luck[pair] < 1 / (1 + exp(-logit))
-        scores = (1.0, 0.0) if first else (0.0, 1.0)
-        return Judgment(task_id="simulated", order=pair, scores=scores, status=JudgmentStatus.OK)
+        noise = log(1 / self._luck[pair] - 1)  # logistic: the first wins with the sigmoid's chance
+        logit = self._setting.slope * difference + self._setting.bias + noise
+        first = 1 / (1 + exp(-logit))
+        scores = (first, 1 - first) if self._expected else (float(logit > 0), float(logit <= 0))
+        return Judgment(
+            task_id="simulated",
+            order=pair,
+            scores=scores,
+            status=JudgmentStatus.OK,
+            probabilities=({"A": first, "B": 1 - first},),
+        )
 
 
 def measured(qualities: Sequence[float], scores: Sequence[float]) -> dict[str, float]:
@@ -119,7 +187,12 @@ def rankings(count: int, seed: int) -> Iterator[tuple[str, Ranking]]:
     for pairs, share in budgets.items():
         yield f"adaptive {2 * pairs}", Adaptive(budget=share or 1e-9)
         yield f"two-rounds {2 * pairs}", Adaptive(budget=share or 1e-9, rounds=2)
+        yield f"expected {2 * pairs}", Adaptive(budget=share or 1e-9, rounds=2)
         yield f"random {2 * pairs}", RandomPairs(pairs=pairs, seed=seed)
+    yield "expected-round-robin", RoundRobin()
+    for number in PEERS:
+        yield f"circular {number}", Circular(ahead=number)
+        yield f"tournament {number}", Tournament(pivots=number)
 
 
 def _pairs(count: int, share: float) -> int:
@@ -130,19 +203,15 @@ def _pairs(count: int, share: float) -> int:
 def run(setting: Setting, repetitions: int) -> list[Row]:
     """A row per ranking: mean and standard error of each measure."""
     found: dict[str, list[dict[str, float]]] = defaultdict(list)
-    spent: dict[str, int] = {}
-    waits: dict[str, list[int]] = defaultdict(list)
     for seed in range(repetitions):
         for name, ranking in rankings(setting.n, seed):
-            judge = Simulated(setting, seed)
+            judge = Simulated(setting, seed, expected=name.startswith("expected"))
             scores = asyncio.run(_rank(ranking, setting.n, judge))
             known = [score for score in scores if score is not None]
-            found[name].append(measured(judge.qualities, known))
-            spent[name] = judge.spent
-            waits[name].append(judge.rounds)
+            found[name].append(measured(judge.qualities, known) | judge.costs())
     return [
-        {"slope": setting.slope, "bias": setting.bias, "n": setting.n}
-        | {"ranking": name.split()[0], "judgments": spent[name], "rounds": fmean(waits[name])}
+        {"slope": setting.slope, "bias": setting.bias, "n": setting.n, "ranking": name.split()[0]}
+        | {cost: fmean(row[cost] for row in rows) for cost in judge.costs()}
         | {key: value for one in MEASURES for key, value in _mean(rows, one).items()}
         | {"repetitions": repetitions}
         for name, rows in found.items()
@@ -190,7 +259,8 @@ def summary(rows: Sequence[Row]) -> dict[str, str]:
         kept = [
             f"{row['tau'] / full:.1%} in {row['rounds']:.1f} rounds"
             for row in here
-            if row["ranking"] in ("adaptive", "two-rounds") and row["judgments"] == 2 * pairs
+            if row["ranking"] in ("adaptive", "two-rounds", "expected")
+            and row["judgments"] == 2 * pairs
         ]
         found[named] = f"{', '.join(kept)}, at {share:.0%} of the judgments"
     return found

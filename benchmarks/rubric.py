@@ -56,8 +56,8 @@ class EveryCriterion(Rubric):
 
     name = "every-criterion"
 
-    def _single(self, text: str) -> bool:
-        return False
+    def _single(self, text: str) -> str:
+        return "no"
 
 
 def main() -> None:

@@ -199,7 +199,7 @@ IN_PLUGINS: dict[str, dict[str, tuple[str, ...]]] = {
         "commands": ("quickstart",),
         "sources": ("arithmetic", "word-problems"),
     },
-    "j1sdk-rubric": {"formats": ("rubric",)},
+    "j1sdk-rubric": {"formats": ("rubric",), "rewards": ("criteria-correctness",)},
     "j1sdk-scale": {
         "commands": ("calibrate", "scale"),
         "formats": ("prefilled",),

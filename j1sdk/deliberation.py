@@ -143,7 +143,11 @@ async def deliberate(
             }
         )
         try:
-            deliberation.send(await engine.complete(turn.say, drawn))
+            if turn.shared:
+                told = await engine.complete_once(turn.say, drawn.replace(seed=sampling.seed))
+            else:
+                told = await engine.complete(turn.say, drawn)
+            deliberation.send(told)
         except EngineError as error:
             deliberation.fail(error)
     return deliberation.judgment

@@ -42,6 +42,9 @@ class Sharing(Generic[Key, Result]):
         self._flights: dict[Key, Work[Result]] = {}
         self._joined = joined
 
+    def __contains__(self, key: Key) -> bool:
+        return key in self._flights
+
     async def get(self, key: Key, start: Callable[[], Coroutine[Any, Any, Result]]) -> Result:
         """The result of the work under this key, which is started unless it is in flight."""
         if key in self._flights:

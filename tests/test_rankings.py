@@ -36,6 +36,17 @@ def by_quality(pair: Pair) -> Scores:
     return (1.0, 0.0) if pair[0] > pair[1] else (0.0, 1.0)
 
 
+def test_a_verdict_read_as_expected_counts_by_its_probability() -> None:
+    sure = judged((0, 1), (0.9, 0.1)).replace(probabilities=({"A": 0.9, "B": 0.1},))
+    unsure = judged((1, 0), (0.6, 0.4)).replace(probabilities=({"A": 0.6, "B": 0.4},))
+    assert wins([sure, unsure], 0) == [0.9, 0.4] and wins([sure, unsure], 1) == [0.1, 0.6]
+
+
+def test_scores_that_are_no_probabilities_say_who_won() -> None:
+    ten = judged((0, 1), (0.9, 0.1)).replace(probabilities=({"9": 0.9}, {"1": 0.1}))
+    assert wins([ten, judged((0, 1), (7.0, 3.0))], 0) == [1.0, 1.0]
+
+
 @pytest.mark.parametrize("count", [2, 3, 5])
 def test_every_ordered_pair_is_judged_once(count: int) -> None:
     _, asked = rank(count, by_quality)

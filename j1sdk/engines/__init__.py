@@ -23,7 +23,10 @@ from collections.abc import Sequence
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, ClassVar
 
+from j1sdk.background import on_background
 from j1sdk.component import Component
+from j1sdk.engines.opened import Opened
+from j1sdk.engines.told import Told
 from j1sdk.lazy import lazy
 from j1sdk.quoting import COMMON_SPECIAL_TOKENS
 from j1sdk.types import Completion, Conversation, Sampling
@@ -46,10 +49,15 @@ class Engine(Component):
     kind: ClassVar[str] = "engines"
     incidental: ClassVar[frozenset[str]] = frozenset()
     """Options that do not change what is written, such as a batch size."""
+    _told: ClassVar[Opened[Engine, Told]] = Opened(lambda engine: Told())
 
     @abstractmethod
     async def complete(self, conversation: Conversation, sampling: Sampling) -> Completion:
         """One completion, its text without what was continued; raises EngineError."""
+
+    async def complete_once(self, conversation: Conversation, sampling: Sampling) -> Completion:
+        """As `complete`, with one answer for all who ask the same in this process."""
+        return await on_background(self._told.get(self.complete, (conversation, sampling)))
 
     @property
     def reserved(self) -> frozenset[str]:

@@ -69,6 +69,8 @@ class Turn(Value):
     """Ends this turn's generation, besides the sampling's own stop strings."""
     max_new_tokens: int | None = Field(default=None, ge=1)
     """A smaller limit than the sampling's, for this turn."""
+    shared: bool = False
+    """The answer serves every judgment that asks the same: the engine gives it once."""
 
 
 class Reading(Value):

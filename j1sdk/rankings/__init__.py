@@ -54,10 +54,20 @@ class Ranking(Component):
 
 
 def wins(judgments: Sequence[Judgment], response: int) -> list[float]:
-    """What each readable judgment of a response says: 1 for a win, 0.5 for a tie, 0 for a loss."""
+    """What each readable judgment of a response says: 1 for a win, 0.5 for a tie, 0 for a loss.
+
+    Where a verdict is read as expected, its probability to win.
+    """
     read = [judgment for judgment in judgments if judgment.ok and response in judgment.order]
-    verdicts = [judgment.verdict() for judgment in read]
-    return [0.5 if verdict is None else float(verdict == response) for verdict in verdicts]
+    return [_won(judgment, response) for judgment in read]
+
+
+def _won(judgment: Judgment, response: int) -> float:
+    share = judgment.score_of(response)
+    if len(judgment.probabilities) == 1 and share is not None:
+        return share  # a verdict's: 1 or 0 as it was said, between them as expected
+    verdict = judgment.verdict()
+    return 0.5 if verdict is None else float(verdict == response)
 
 
 def mean_wins(

@@ -12,12 +12,20 @@ from j1sdk.lazy import lazy
 
 if TYPE_CHECKING:
     from j1sdk_rubric.criteria import Criterion, criteria_in
+    from j1sdk_rubric.criteria_correctness import CriteriaCorrectness
     from j1sdk_rubric.rubric import Rubric
 
-__all__ = ["Criterion", "Rubric", "criteria_in"]
+__all__ = ["CriteriaCorrectness", "Criterion", "Rubric", "criteria_in"]
 __getattr__ = lazy(__name__)
 
 
 @hookimpl
 def formats() -> dict[str, str]:
     return {"rubric": "j1sdk_rubric.rubric:Rubric"}
+
+
+@hookimpl
+def rewards() -> dict[str, str]:
+    return {
+        "criteria-correctness": "j1sdk_rubric.criteria_correctness:CriteriaCorrectness",
+    }

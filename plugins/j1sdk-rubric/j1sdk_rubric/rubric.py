@@ -13,6 +13,8 @@ import re
 from collections.abc import Generator, Sequence
 from typing import ClassVar, Literal
 
+from pydantic import Field
+
 from j1sdk.errors import Unparseable
 from j1sdk.formats import Reading, Turn
 from j1sdk.formats.pointwise import END_RESPONSE, RESPONSE
@@ -31,14 +33,30 @@ THINK = (
     "First think it through between <think> and </think>: {each}, name the passage of the response"
     " that meets it, or what is missing."
 )
-LINE = re.compile(r"([0-9]{1,4})\s*[:.)]\s*(yes|no)", re.IGNORECASE)
-SAID = {"yes": True, "no": False}
+WRITE = (
+    "An AI assistant was given the request below. Write what its responses are to be checked"
+    " against: criteria that a good response meets and others miss, each a question of yes or no."
+)
+THINK_OF_ALL = (
+    "First think it through between <think> and </think>: what the request asks for, what a careful"
+    " expert would look at, and which mistakes are likely."
+)
+ONE = "whether the response meets it and nothing else: <answer>yes</answer> or <answer>no</answer>"
+ONE_LEVEL = "how far the response meets it, as a number and nothing else: <answer>0</answer>"
+NO_RUBRIC = (
+    "the task has no rubric: give it criteria as its reference, or set format.criteria or"
+    " format.write_criteria"
+)
+LINE = re.compile(r"([0-9]{1,4})\s*[:.)]\s*(.+)")
+ANSWER = re.compile(r"yes|no|[0-9]{1,3}", re.IGNORECASE)
+ANYTHING = re.compile(r".+")
 
 
 class Rubric(ThinkingFormat):
     """`<think>..</think> <answer>1: yes 2: no</answer>`; reads to the weighted share met.
 
-    A judgment's `rounds` are its answers, in the order of the criteria: 1 for yes, 0 for no.
+    A judgment's `rounds` are its answers, in the order of the criteria: 1 for yes, 0 for no, and of
+    a level its share of the highest.
     """
 
     name: ClassVar[str] = "rubric"
@@ -46,10 +64,14 @@ class Rubric(ThinkingFormat):
     markers: ClassVar[tuple[str, ...]] = (
         *MARKERS,
         *tag("answer"),
+        *tag("criteria"),
         *(RESPONSE, END_RESPONSE, CRITERIA, END_CRITERIA),
     )
     criteria: tuple[Criterion, ...] = ()
     """What tasks without criteria of their own are checked against."""
+    write_criteria: int = Field(default=0, ge=0, le=30)
+    """Where there are neither, the judge writes so many for the request first: once for all of its
+    responses, and before it has seen one."""
     per_criterion: bool = False
     """Ask for each criterion by itself: dearer, and one answer cannot colour the next. The prompts
     differ in their end alone, so a prefix cache finds the rest."""
@@ -60,35 +82,58 @@ class Rubric(ThinkingFormat):
 
     @property
     def single_turn(self) -> bool:
-        return not self.per_criterion
+        return not self.per_criterion and not self.write_criteria
 
     def deliberate(self, shown: Presentation) -> Generator[Turn, Completion, Reading]:
-        criteria = self.criteria_for(shown)
+        criteria = self.known_criteria(shown)
+        if not criteria and self.write_criteria:
+            completion = yield Turn(say=self.render_writing(shown), shared=True)
+            criteria = self._quoted(self._written(completion.whole))
+        if not criteria:
+            raise Unparseable(NO_RUBRIC)
         if not self.per_criterion:
-            completion = yield Turn(say=self.render(shown))
-            met = self._numbered(completion.whole)
-            if len(met) != len(criteria):
-                raise Unparseable(f"{len(met)} answers for {len(criteria)} criteria")
-            return reading(criteria, met)
-        answers: list[bool] = []
+            completion = yield Turn(say=self.render_all(shown, criteria))
+            said = self._numbered(completion.whole)
+            if len(said) != len(criteria):
+                raise Unparseable(f"{len(said)} answers for {len(criteria)} criteria")
+            return reading(criteria, said)
+        answers: list[str] = []
         for one in criteria:
             completion = yield Turn(say=self.render_one(shown, one))
             answers.append(self._single(completion.whole))
         return reading(criteria, answers)
 
-    def criteria_for(self, shown: Presentation) -> tuple[Criterion, ...]:
-        """The task's criteria, or else the format's; raises Unparseable where there are none."""
-        if found := criteria_in(shown.task.reference) or self.criteria:
-            # JSON can spell a marker so that the quoting of the reference did not see it
-            marks = (*self.markers, *COMMON_SPECIAL_TOKENS)
-            return tuple(one.replace(text=quote(one.text, marks)) for one in found)
-        raise Unparseable(
-            "the task has no rubric: give it criteria as its reference, or set format.criteria"
-        )
+    def known_criteria(self, shown: Presentation) -> tuple[Criterion, ...]:
+        """The task's criteria, or else the format's."""
+        return self._quoted(criteria_in(shown.task.reference) or self.criteria)
+
+    def _quoted(self, criteria: Sequence[Criterion]) -> tuple[Criterion, ...]:
+        """JSON can spell a marker so that the quoting of a reference did not see it."""
+        marks = (*self.markers, *COMMON_SPECIAL_TOKENS)
+        return tuple(one.replace(text=quote(one.text, marks)) for one in criteria)
 
     def render(self, shown: Presentation) -> Conversation:
-        criteria = self.criteria_for(shown)
-        listed = "\n".join(f"{number}. {one.text}" for number, one in enumerate(criteria, 1))
+        """What is asked where the criteria are known; raises Unparseable where there are none."""
+        if criteria := self.known_criteria(shown):
+            return self.render_all(shown, criteria)
+        raise Unparseable(NO_RUBRIC)
+
+    def render_writing(self, shown: Presentation) -> Conversation:
+        """What is asked of the request alone, to have criteria."""
+        parts = [
+            WRITE,
+            *self.asked(
+                THINK_OF_ALL,
+                f"After that, write {self.write_criteria} criteria by their numbers, in a line for"
+                " each and nothing else:\n<criteria>\n1: ...\n2: ...\n</criteria>",
+            ),
+            f"{REQUEST}\n{transcript(shown.prompt)}\n{END_REQUEST}",
+        ]
+        return conversation("\n\n".join(parts))
+
+    def render_all(self, shown: Presentation, criteria: Sequence[Criterion]) -> Conversation:
+        """What is asked about all criteria at once."""
+        listed = "\n".join(f"{number}. {one.question}" for number, one in enumerate(criteria, 1))
         think = THINK.format(each="for each criterion")
         parts = [
             TASK.format(what="each of the criteria by itself"),
@@ -106,12 +151,11 @@ class Rubric(ThinkingFormat):
             TASK.format(what="one criterion"),
             *self.asked(
                 think,
-                "After that, say whether the response meets it and nothing else:"
-                " <answer>yes</answer> or <answer>no</answer>",
+                f"After that, say {ONE_LEVEL if criterion.levels > 1 else ONE}",
             ),
             f"{REQUEST}\n{transcript(shown.prompt)}\n{END_REQUEST}",
             response_in(shown),
-            f"{CRITERIA}\n{criterion.text}\n{END_CRITERIA}",
+            f"{CRITERIA}\n{criterion.question}\n{END_CRITERIA}",
         ]
         return conversation("\n\n".join(parts))
 
@@ -123,8 +167,9 @@ class Rubric(ThinkingFormat):
         )
 
     def parse(self, text: str) -> Scores:
-        met = self._numbered(text)
-        return (sum(met) / len(met),)
+        said = self._numbered(text)
+        plain = [Criterion(text=f"{number}") for number, _ in enumerate(said, 1)]
+        return reading(self.criteria if len(self.criteria) == len(said) else plain, said).scores
 
     def write(self, scores: Scores, thought: str = "") -> str:
         (score,) = scores
@@ -133,21 +178,30 @@ class Rubric(ThinkingFormat):
             raise ValueError(f"{score} is no share of {count} criteria")
         return self.write_answers([place < round(score * count) for place in range(count)], thought)
 
-    def write_answers(self, met: Sequence[bool], thought: str = "") -> str:
-        """An answer that says so of each criterion."""
-        lines = "\n".join(f"{n}: {'yes' if yes else 'no'}" for n, yes in enumerate(met, 1))
+    def write_answers(self, met: Sequence[bool | int], thought: str = "") -> str:
+        """An answer that says so of each criterion: True or False, or a level."""
+        said = [one if type(one) is int else "yes" if one else "no" for one in met]
+        lines = "\n".join(f"{number}: {one}" for number, one in enumerate(said, 1))
         return f"{self.thought(thought)}<answer>\n{lines}\n</answer>"
 
-    def _numbered(self, text: str) -> tuple[bool, ...]:
+    def _numbered(self, text: str) -> tuple[str, ...]:
         """The answers to criteria 1, 2, 3 and so on."""
-        part = section("answer", numbered)
-        (met,) = read_parts(self.answer(text), [part], self.lenient)
-        return tuple(met)
+        part = section("answer", lambda said: numbered(said, ANSWER))
+        (said,) = read_parts(self.answer(text), [part], self.lenient)
+        return tuple(said)
 
-    def _single(self, text: str) -> bool:
-        part = section("answer", lambda said: SAID.get(said.lower()))
-        (met,) = read_parts(self.answer(text), [part], self.lenient)
-        return bool(met)
+    def _written(self, text: str) -> tuple[Criterion, ...]:
+        """The criteria that the judge wrote."""
+        part = section("criteria", lambda said: numbered(said, ANYTHING))
+        (written,) = read_parts(self.answer(text), [part], self.lenient)
+        if len(written) != self.write_criteria:
+            raise Unparseable(f"{len(written)} criteria were written, not {self.write_criteria}")
+        return tuple(Criterion(text=one) for one in written)
+
+    def _single(self, text: str) -> str:
+        part = section("answer", lambda said: said if ANSWER.fullmatch(said) else None)
+        (said,) = read_parts(self.answer(text), [part], self.lenient)
+        return str(said)
 
 
 def response_in(shown: Presentation) -> str:
@@ -155,15 +209,17 @@ def response_in(shown: Presentation) -> str:
     return f"{RESPONSE}\n{shown.responses[0]}\n{END_RESPONSE}"
 
 
-def numbered(text: str) -> tuple[bool, ...] | None:
-    """The answers of lines that are numbered from 1 on; None where they are not."""
+def numbered(text: str, what: re.Pattern[str]) -> tuple[str, ...] | None:
+    """What stands in lines that are numbered from 1 on; None where they are not, or hold else."""
     lines = [LINE.fullmatch(line.strip()) for line in text.splitlines() if line.strip()]
-    found = [(int(line[1]), SAID[line[2].lower()]) for line in lines if line]
+    found = [(int(line[1]), line[2]) for line in lines if line and what.fullmatch(line[2])]
     if not lines or len(found) < len(lines) or [n for n, _ in found] != [*range(1, len(lines) + 1)]:
         return None
-    return tuple(yes for _, yes in found)
+    return tuple(said for _, said in found)
 
 
-def reading(criteria: Sequence[Criterion], met: Sequence[bool]) -> Reading:
-    """What the answers come to."""
-    return Reading(scores=(weighted(criteria, met),), rounds=tuple((float(one),) for one in met))
+def reading(criteria: Sequence[Criterion], said: Sequence[str]) -> Reading:
+    """What the answers come to; raises Unparseable, or OutOfRange."""
+    answers = zip(criteria, said, strict=True)
+    met = [one.level(answer.lower()) / one.levels for one, answer in answers]
+    return Reading(scores=(weighted(criteria, met),), rounds=tuple((share,) for share in met))
