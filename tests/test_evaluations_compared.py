@@ -56,7 +56,7 @@ def test_runs_are_compared_in_tables(runs: list[Path]) -> None:
     assert differences[SUM_RULE].value == 1 and differences[STRICT].value == 0.5
     assert differences["tasks for the other alone"] == 6
     assert differences["p of McNemar's exact test"] == pytest.approx(2 / 64)
-    flips = {row[0]: row[1] for row in found["Flips, ties and failures"].rows}
+    flips = {row[0]: row[3] for row in found["Agreement, flips, ties and failures"].rows}
     assert (flips["first, strict"].value, flips["fair, strict"].value) == (1, 0)
     assert {row[0] for row in found["Accuracy by subset"].rows} == {"Math", "Coding"}
 

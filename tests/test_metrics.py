@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from typing import Any
+
 import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
@@ -58,6 +60,46 @@ def test_a_judge_that_always_says_a_prefers_whatever_comes_first() -> None:
     assert measured.accuracy_by_order == {"0,1": 0.5, "1,0": 0.5}
     assert measured.position_consistent_accuracy == 0.0
     assert measured.verdict_flip_rate == 1.0
+
+
+class TestKappa:
+    def test_whoever_always_says_a_agrees_no_more_than_chance(self) -> None:
+        measured = measure([pair(A_WINS, A_WINS, gold=number % 2) for number in range(10)])
+        assert (measured.base_rate, measured.kappa) == (0.5, 0.0)
+
+    def test_in_one_order_the_base_rate_is_the_commoner_place(self) -> None:
+        shown = [
+            JudgmentTask(prompt=str(n), responses=("a", "b"), preferred=int(n == 0))
+            for n in range(4)
+        ]
+        always = [result_of(task, [judgment((0, 1), A_WINS)]) for task in shown]
+        measured = measure(always)
+        assert (measured.accuracy, measured.base_rate, measured.kappa) == (0.75, 0.75, 0.0)
+
+    def test_it_is_1_for_whoever_is_always_right(self) -> None:
+        assert measure([CONSISTENT, CONSISTENT]).kappa == 1.0
+
+    @given(st.lists(st.sampled_from([A_WINS, B_WINS, TIE, None]), min_size=8, max_size=40))
+    def test_it_is_cohens(self, said: list[Any]) -> None:
+        """Against the textbook: agreement less that of the margins, over one less that."""
+        pairs = list(zip(said[::2], said[1::2], strict=False))
+        results = [pair(*two, gold=number % 3 // 2) for number, two in enumerate(pairs)]
+        measured = measure(results)
+        gold, named = [], []
+        for result in results:
+            for one in result.judgments:
+                gold.append(str(one.order.index(result.task.preferred or 0)))
+                verdict = one.verdict()
+                named.append("none" if verdict is None else str(one.order.index(verdict)))
+        agreed = sum(a == b for a, b in zip(gold, named, strict=True)) / len(gold)
+        margins = sum(gold.count(one) * named.count(one) for one in {*gold}) / len(gold) ** 2
+        assert measured.kappa == pytest.approx((agreed - margins) / (1 - margins))
+        rate = measured.rate("kappa")
+        assert rate and rate.low <= rate.value <= rate.high
+
+    def test_a_pointwise_judge_names_no_place(self) -> None:
+        measured = measure([points(7.0, 3.0)])
+        assert measured.kappa is None and measured.base_rate is None
 
 
 def test_a_tie_is_not_correct_and_not_a_flip() -> None:
@@ -270,7 +312,7 @@ def test_what_ties_and_failures_leave_out_of_the_identity(results: list[JudgeRes
 @settings(max_examples=100, deadline=None)
 def test_every_rate_is_a_share_within_its_interval(results: list[JudgeResult]) -> None:
     measured = measure(results)
-    for name in measured.intervals:
+    for name in measured.intervals.keys() - {"kappa"}:
         rate = measured.rate(name)
         assert rate is not None
         assert 0 <= rate.low <= rate.value <= rate.high <= 1

@@ -93,6 +93,10 @@ def metrics_table(title: str, columns: Mapping[str, Metrics]) -> Table:
         table.add_row(
             label.capitalize(), *(show_rate(measured, key) for measured in columns.values())
         )
+    bases = [one.base_rate for one in columns.values()]
+    if set(bases) != {None}:
+        table.add_row("Cohen's kappa", *(show_rate(one, "kappa") for one in columns.values()))
+        table.add_row("Base rate", *("-" if one is None else f"{one:.3f}" for one in bases))
     if set(drawn := [one.mean_samples for one in columns.values()]) != {1.0}:
         table.add_row("Samples per judgment", *(f"{count:.2f}" for count in drawn))
     return table

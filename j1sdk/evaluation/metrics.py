@@ -12,7 +12,7 @@ scores, the majority vote.
 from __future__ import annotations
 
 from collections import Counter
-from collections.abc import Callable, Iterable, Sequence
+from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
 from functools import lru_cache
 from itertools import combinations
 from statistics import fmean
@@ -77,6 +77,12 @@ class Metrics(Value):
     statuses: dict[str, int]
     """Judgments that ended so, for every status there is."""
     mean_completion_tokens: float
+    base_rate: float | None = None
+    """Accuracy of always naming the place that holds the preferred response more often: one half,
+    where both orders are shown; None for a pointwise judge."""
+    kappa: float | None = None
+    """Cohen's kappa of verdicts and gold, by place: how far above chance they agree, up to 1. A tie
+    or a failure agrees with nothing."""
     mean_samples: float = 1.0
     """Drawn for a judgment: by a vote, up to its n; by a cascade, 1 or, with a thought, 2."""
     intervals: dict[str, tuple[float, float]]
@@ -121,6 +127,8 @@ class Tally:
         self._arities: set[int] = set()
         self._statuses: Counter[str] = Counter()
         self._shares: dict[str, Share] = {}
+        self._places: Counter[tuple[int, int | None]] = Counter()
+        """Verdicts, by the place of the preferred response and the place named."""
 
     def add(self, result: JudgeResult) -> None:
         """Count a task's judgments."""
@@ -141,6 +149,8 @@ class Tally:
         for view in [result] if self._views is None else self._views(result):
             for name, outcomes in count(view).items():
                 found.setdefault(name, []).extend(outcomes)
+            if count is _pairwise and view.task.contests:
+                self._places.update(_places(pairs_of(view), view.task.preferred))
         return found
 
     def metrics(self) -> Metrics:
@@ -157,6 +167,7 @@ class Tally:
         rates = {name: rate for name, share in shares.items() if (rate := share.rate)}
         values = {name: rate.value for name, rate in rates.items()}
         orders = sorted(name for name in rates if name.startswith(BY_ORDER))
+        base, kappa = _agreement({} if unheard else self._places, rates.get("accuracy"))
         return Metrics(
             n=self._tasks,
             accuracy=values.get("accuracy"),
@@ -167,8 +178,14 @@ class Tally:
             invalid_rate=values.get("invalid_rate"),
             statuses={status.value: self._statuses[status] for status in JudgmentStatus},
             mean_completion_tokens=self._tokens / self._judgments,
+            base_rate=base,
+            kappa=kappa.value if kappa else None,
             mean_samples=self._samples / self._judgments,
-            intervals={name: (rate.low, rate.high) for name, rate in rates.items()},
+            intervals={
+                name: (rate.low, rate.high)
+                for name, rate in {**rates, "kappa": kappa}.items()
+                if rate is not None
+            },
         )
 
 
@@ -271,6 +288,37 @@ def _marked(pairs: list[dict[Order, Judgment]], gold: int | None) -> list[dict[O
         for pair in pairs
         if any(gold in order for order in pair)
     ]
+
+
+def _places(
+    pairs: list[dict[Order, Judgment]], gold: int | None
+) -> Iterator[tuple[int, int | None]]:
+    """The place of the preferred response and the place named, for the pairs that show it."""
+    for pair in pairs:
+        for order, judgment in pair.items():
+            if gold in order:
+                said = judgment.verdict()
+                yield order.index(gold), None if said is None else order.index(said)
+
+
+def _agreement(
+    places: Mapping[tuple[int, int | None], int], accuracy: Rate | None
+) -> tuple[float | None, Rate | None]:
+    """The base rate, and kappa with the interval that accuracy has, beside the same chance."""
+    if not (total := sum(places.values())) or accuracy is None:
+        return None, None
+    gold, said = Counter[int | None](), Counter[int | None]()
+    for (right, named), count in places.items():
+        gold[right] += count
+        said[named] += count
+    base = max(gold.values()) / total
+    chance = sum(gold[place] * said[place] for place in gold) / total**2
+    if chance == 1:
+        return base, None
+    value, low, high = (
+        (share - chance) / (1 - chance) for share in (accuracy.value, accuracy.low, accuracy.high)
+    )
+    return base, Rate(value=value, low=low, high=high)
 
 
 def _name(order: Order) -> str:

@@ -125,18 +125,21 @@ def reading_table(readings: Mapping[str, Evaluation]) -> Table:
     rows = [
         (
             name,
+            one.metrics.rate("kappa") if one.metrics.kappa is not None else None,
+            one.metrics.base_rate,
             *(one.metrics.rate(key) for key in FAULTS),
             one.metrics.mean_completion_tokens or None,
             one.thought_length,
         )
         for name, one in readings.items()
     ]
-    header = ("", "verdicts that flip", "ties", "failures", "tokens", "thought")
+    names = ("kappa", "base rate", "verdicts that flip", "ties", "failures", "tokens", "thought")
     return Table(
-        title="Flips, ties and failures",
-        note="With 95% Wilson intervals. Tokens written and characters of thought are means per"
-        " judgment. A lenient reading takes an answer from anywhere.",
-        header=header,
+        title="Agreement, flips, ties and failures",
+        note="Cohen's kappa is agreement with gold above chance; the base rate is how often always"
+        " naming one place would be right. With 95% Wilson intervals. Tokens written and characters"
+        " of thought are means per judgment. A lenient reading takes an answer from anywhere.",
+        header=("", *names),
         rows=tuple(rows),
     )
 
