@@ -8,7 +8,7 @@ from typing import Any
 
 import pytest
 from j1sdk_openrlhf.ranked import RankedExecutor
-from reward_client import ask_async, asked_of, by_length, sample
+from reward_client import ask_async, asked_of, by_length, metric, sample
 from rollout_engine import Engine, params
 
 from j1sdk import JudgeRewardModel, JudgmentTask, Pointwise, Scripted
@@ -159,6 +159,8 @@ def test_who_hangs_up_leaves_the_others_their_ranking(gone: str) -> None:
         left = asyncio.create_task(ask_async(f"{url}/get_reward", sample(gone)))
         await asyncio.sleep(0.2)
         left.cancel()
+        while await asyncio.to_thread(metric, url, "j1_pending"):
+            await asyncio.sleep(0.02)
         asked = [ask_async(f"{url}/get_reward", sample(word)) for word in ("dddd", "bb")]
         return list(await asyncio.gather(*asked))
 

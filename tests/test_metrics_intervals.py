@@ -48,7 +48,8 @@ def test_half_a_pair_widens_its_interval_to_both_sides() -> None:
 
 def test_every_known_rate_has_an_interval_and_no_other() -> None:
     measured = measure([CONSISTENT, FLIP_FIRST])
-    assert set(measured.intervals) == {*RATES, "accuracy_by_order.0,1", "accuracy_by_order.1,0"}
+    by_order = {"accuracy_by_order.0,1", "accuracy_by_order.1,0"}
+    assert set(measured.intervals) == {*RATES, *by_order, "kappa"}
 
 
 def test_a_rate_is_found_by_its_name() -> None:

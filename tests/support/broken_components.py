@@ -250,6 +250,15 @@ class Lazy(Ranking):
         return (0.5,) * count
 
 
+class OpensAlone(Lazy):
+    """Opens with pairs that it never has judged."""
+
+    name = "opens-alone"
+
+    def opening(self, count: int) -> list[tuple[int, int]]:
+        return [(0, 1)]
+
+
 class Pairs(Source):
     """Tasks from a list, which subclasses spoil."""
 
