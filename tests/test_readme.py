@@ -88,6 +88,14 @@ def test_a_command_has_the_options_shown(command: str) -> None:
         assert option in shown
 
 
+@pytest.mark.parametrize("name", ["eval", "judge"])
+def test_a_command_on_the_quickstart_runs_as_it_stands(name: str, quickstart_home: Path) -> None:
+    (shown,) = (one for one in COMMANDS if one.startswith(f"j1 {name} runs/quickstart/judge"))
+    command = [str(Path(sys.executable).with_name("j1")), *shlex.split(shown)[1:]]
+    done = subprocess.run(command, cwd=quickstart_home, capture_output=True, text=True, check=False)
+    assert done.returncode == 0 and "Position-consistent accuracy" in done.stdout, done.stderr
+
+
 def test_every_make_target_shown_exists() -> None:
     targets = re.findall(r"^([a-z-]+):", (ROOT / "Makefile").read_text(encoding="utf-8"), re.M)
     shown = re.findall(r"(?:^    |`)make ([a-z-]+)(?:$|`)", README, re.M)

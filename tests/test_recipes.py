@@ -14,18 +14,26 @@ from typing import Any
 import pytest
 import trl
 from click.testing import CliRunner
-from tiny_recipes import fluent, last, read_format, shrink, spoken, write_pairs, write_run
+from tiny_recipes import (
+    FOLDER,
+    RECIPES,
+    fluent,
+    last,
+    named,
+    read_format,
+    shrink,
+    spoken,
+    write_pairs,
+    write_recipes,
+    write_run,
+)
 
 from j1sdk.cli import j1
 from j1sdk.data.jsonl import JsonLines
 from j1sdk.judge import JudgeRewardModel
-from j1sdk.judging import judge_to_folder
 from j1sdk.run import Run, read_run
-from j1sdk.testing import oracle
 
 ROOT = Path(__file__).parents[1]
-FOLDER = ROOT / "examples" / "recipes"
-RECIPES = sorted(FOLDER.glob("*.toml"))
 PAGE = (ROOT / "docs" / "recipes.md").read_text(encoding="utf-8")
 BLOCKS = [block.split("\n") for block in re.findall(r"(?:^    (?:j1|python) .*\n)+", PAGE, re.M)]
 COMMANDS = [[shlex.split(line) for line in block if line] for block in BLOCKS]
@@ -79,30 +87,10 @@ LENGTHS = {
 """Tokens in and out."""
 
 
-def named(recipe: Path) -> str:
-    return recipe.stem
-
-
 @pytest.fixture(scope="module")
 def full(tmp_path_factory: pytest.TempPathFactory) -> Path:
     """The recipes of full size, with what they read beside them."""
-    home = tmp_path_factory.mktemp("full")
-    folder = home / "examples" / "recipes"
-    folder.mkdir(parents=True)
-    for recipe in RECIPES:
-        (folder / recipe.name).write_bytes(recipe.read_bytes())
-    for name in ("pairs", "pairs-first", "pairs-sft"):
-        write_pairs(folder / f"{name}.jsonl", 4, seed=1)
-    for form, folders in (("rm-r1", ("teacher", "second")), ("think-j", ("right", "wrong"))):
-        for made in folders:
-            record(folder / "pairs.jsonl", home / "runs" / f"{form}-{made}", form)
-    return folder
-
-
-def record(pairs: Path, out: Path, format: str) -> None:
-    """Judgments of the pairs, all right."""
-    form, found = read_format(format), JsonLines(path=pairs).load()
-    judge_to_folder(JudgeRewardModel(format=form, engine=oracle(form, found)), found, out)
+    return write_recipes(tmp_path_factory.mktemp("full"))
 
 
 @pytest.mark.parametrize("recipe", RECIPES, ids=named)

@@ -102,6 +102,19 @@ def metrics_table(title: str, columns: Mapping[str, Metrics]) -> Table:
     return table
 
 
+def show_statuses(measured: Metrics) -> None:
+    """Print how many judgments ended how, and what to do about those that were cut off."""
+    counts = measured.statuses
+    output.print(f"Judgments: {', '.join(f'{status} {n}' for status, n in counts.items() if n)}")
+    if counts["truncated"] > sum(counts.values()) / 10:
+        more = "--set judge.sampling.max_new_tokens=4096"
+        output.print(
+            f"Many ended at the token limit, before their verdict: raise it, as with {more},"
+            " or fine-tune the judge first (trainer `sft`)",
+            soft_wrap=True,
+        )
+
+
 def block_table(block: Block) -> Table:
     """A report's table."""
     table = Table(

@@ -16,6 +16,7 @@ from j1sdk.cli.console import (
     output,
     progress_bars,
     quiet_libraries,
+    show_statuses,
 )
 from j1sdk.cli.fields import FIELDS, Fields, columns_of
 from j1sdk.component import Component
@@ -137,6 +138,7 @@ def measure_tasks(
         click.echo(measured.model_dump_json(indent=2))
     else:
         output.print(metrics_table(str(judge), {source or str(data or "its data"): measured}))
+        show_statuses(measured)
     if out:
         show_failures(measured, out)
     elif failures:
@@ -197,8 +199,7 @@ def show(evaluated: Evaluated, title: str) -> None:
     output.print(block_table(reading_table(evaluated.readings)))
     if known := evaluated.strict.calibration:
         output.print(block_table(calibration_table({"": known})))
-    counts = evaluated.strict.metrics.statuses.items()
-    output.print(f"Judgments: {', '.join(f'{status} {n}' for status, n in counts if n)}")
+    show_statuses(evaluated.strict.metrics)
     for note in evaluated.strict.notes:
         output.print(f"Note: {note}")
 

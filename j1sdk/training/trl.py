@@ -301,7 +301,11 @@ class Grpo(TrlTrainer):
         local = self.tasks_per_step * per_task * self.rollouts // processes
         micro = self.micro_batch or local
         if local % micro:
-            raise ConfigError(f"micro_batch {micro} does not divide a step's {local} completions")
+            fitting = max(size for size in range(1, micro + 1) if local % size == 0)
+            raise ConfigError(
+                f"micro_batch {micro} does not divide a step's {local} completions: set it to"
+                f" {fitting}"
+            )
         return {
             "per_device_train_batch_size": micro,
             "gradient_accumulation_steps": local // micro,

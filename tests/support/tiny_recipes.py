@@ -12,10 +12,16 @@ from j1sdk_quickstart.models import make_model, make_tokenizer
 from j1sdk_quickstart.tasks import Arithmetic
 
 from j1sdk.catalogue import catalogue
+from j1sdk.data.jsonl import JsonLines
 from j1sdk.formats import JudgmentFormat
+from j1sdk.judge import JudgeRewardModel
+from j1sdk.judging import judge_to_folder
 from j1sdk.run import build_run
+from j1sdk.testing import oracle
 from j1sdk.types import JudgmentTask
 
+FOLDER = Path(__file__).parents[2] / "examples" / "recipes"
+RECIPES = sorted(FOLDER.glob("*.toml"))
 ON_THIS_MACHINE = {"openrlhf": "grpo", "openrlhf-sft": "sft", "openrlhf-dpo": "dpo"}
 """Trainers that need a cluster, and the one that does the same here."""
 LEFT_OUT = ("cluster", "options", "epochs", "micro_batch")
@@ -40,6 +46,30 @@ def write_pairs(path: Path, count: int, seed: int) -> None:
     """The tasks as a file."""
     lines = [task.model_dump(mode="json", exclude_none=True) for task in tasks(count, seed)]
     path.write_text("".join(json.dumps(line) + "\n" for line in lines), encoding="utf-8")
+
+
+def named(recipe: Path) -> str:
+    return recipe.stem
+
+
+def write_recipes(home: Path) -> Path:
+    """The folder of the recipes of full size, with what they read beside them."""
+    folder = home / "examples" / "recipes"
+    folder.mkdir(parents=True)
+    for recipe in RECIPES:
+        (folder / recipe.name).write_bytes(recipe.read_bytes())
+    for name in ("pairs", "pairs-first", "pairs-sft"):
+        write_pairs(folder / f"{name}.jsonl", 4, seed=1)
+    for form, folders in (("rm-r1", ("teacher", "second")), ("think-j", ("right", "wrong"))):
+        for made in folders:
+            record(folder / "pairs.jsonl", home / "runs" / f"{form}-{made}", form)
+    return folder
+
+
+def record(pairs: Path, out: Path, format: str) -> None:
+    """Judgments of the pairs, all right."""
+    form, found = read_format(format), JsonLines(path=pairs).load()
+    judge_to_folder(JudgeRewardModel(format=form, engine=oracle(form, found)), found, out)
 
 
 def fluent(formats: list[JudgmentFormat], folder: Path, steps: int) -> Path:
