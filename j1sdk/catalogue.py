@@ -128,7 +128,7 @@ class Catalogue:
         if not offers:
             raise ConfigError(
                 f"no {kind[:-1]} is called {name!r}{did_you_mean(name, self.names(kind))}"
-                f"{_where_to_get(kind, name)}{self._failures()}"
+                f"{where_to_get(kind, name)}{self._failures()}"
             )
         found: type[Component] = offers[0].load(kind, name)
         return found
@@ -262,7 +262,7 @@ def _is_ours(point: EntryPoint) -> bool:
     return point is OURS or (point.dist is not None and point.dist.name == "j1sdk")
 
 
-def _where_to_get(kind: str, name: str) -> str:
+def where_to_get(kind: str, name: str) -> str:
     """What to install for a name of a plugin of ours that is not installed."""
     for distribution, offers in IN_PLUGINS.items():
         if name in offers.get(kind, ()):

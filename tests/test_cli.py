@@ -77,6 +77,14 @@ class TestHelp:
 
 
 class TestPlugins:
+    def test_a_command_of_one_that_is_missing_names_it(
+        self, monkeypatch: pytest.MonkeyPatch
+    ) -> None:
+        monkeypatch.setenv("J1SDK_DISABLE_PLUGINS", "view")
+        result = spawn("view", "runs")
+        assert result.returncode == 2
+        assert "No such command 'view'; j1sdk-view has it: pip install" in result.stderr
+
     def test_our_own_are_listed(self) -> None:
         output = spawn("plugins").stdout
         assert "builtins" in output and "loaded" in output

@@ -6,7 +6,7 @@ import sys
 
 import click
 
-from j1sdk.catalogue import catalogue, sentence
+from j1sdk.catalogue import catalogue, sentence, where_to_get
 from j1sdk.errors import J1Error
 
 SETTINGS = click.option(
@@ -42,6 +42,16 @@ class PluginCommands(Group):
     def get_command(self, ctx: click.Context, cmd_name: str) -> click.Command | None:
         command: click.Command | None = catalogue().command(cmd_name)
         return command
+
+    def resolve_command(
+        self, ctx: click.Context, args: list[str]
+    ) -> tuple[str | None, click.Command | None, list[str]]:
+        """As click does; of a command that a plugin has, the error says what to install."""
+        try:
+            return super().resolve_command(ctx, args)
+        except click.UsageError as error:
+            error.message = error.message.rstrip(".") + where_to_get("commands", args[0])
+            raise
 
     def summary(self, ctx: click.Context, name: str) -> str:
         """What the plugin says of it, which imports nothing."""
