@@ -33,10 +33,18 @@ def test_a_chart_has_axes_in_words_a_description_and_its_numbers(chart: Chart) -
             assert written(cell) in parsed.text
 
 
-def drawn_text(chart: Chart) -> list[str]:
+def drawn_text(chart: Chart, narrow: bool = False) -> list[str]:
     html = render(Report(title="t", summary="s", blocks=(chart,)))
-    (drawing,) = re.findall("<svg.*?</svg>", html, re.DOTALL)
-    return [text.strip() for text in re.findall(">([^<>]+)</text>", drawing)]
+    drawings = re.findall("<svg.*?</svg>", html, re.DOTALL)
+    assert len(drawings) == 2, "for a desk and for a phone"
+    return [text.strip() for text in re.findall(">([^<>]+)</text>", drawings[narrow])]
+
+
+def test_a_phone_shows_the_same_words() -> None:
+    wide, narrow = (
+        " ".join(sorted(" ".join(drawn_text(BARS, phone)).split())) for phone in (False, True)
+    )
+    assert wide == narrow
 
 
 def test_bars_say_their_values_their_groups_and_their_series() -> None:

@@ -108,7 +108,7 @@ def test_a_report_names_the_run(train: Grpo | None, title: str) -> None:
 def test_the_page_shows_the_numbers() -> None:
     judge = JudgeRewardModel(format=Pointwise(), engine=Scripted())
     page = render(training_report(Run(judge=judge, train=Grpo()), LOG))
-    assert page.count("<svg") == 5
+    assert page.count("<svg") == 2 * 5, "for a desk and for a phone"
     for text in ("Training a pointwise judge", "weighted sum", "0.75", "12.5"):
         assert text in page
     assert "grad_norm" not in page

@@ -57,6 +57,43 @@ def test_words_and_metrics_agree(first: Scores | None, second: Scores | None) ->
     assert measured.accuracy == correct / 2
 
 
+@pytest.mark.parametrize(
+    ("result", "kinds"),
+    [
+        (pair(A_WINS, B_WINS), ("correct",)),
+        (pair(A_WINS, A_WINS), ("correct", "wrong", "flips")),
+        (pair(A_WINS, TIE), ("correct", "tie")),
+        (pair(B_WINS, None), ("wrong", "failed")),
+        (pair(A_WINS, A_WINS, gold=None), ("flips",)),
+        (points(3, 8), ()),
+        (points(3, None), ("failed",)),
+    ],
+)
+def test_a_pair_is_of_the_kinds_a_reader_looks_for(
+    result: JudgeResult, kinds: tuple[str, ...]
+) -> None:
+    assert TranscriptPair.from_result(result).kinds == kinds
+
+
+def test_one_order_before_and_after_is_no_flip() -> None:
+    before, after = judgment((0, 1), A_WINS), judgment((0, 1), B_WINS)
+    told = TranscriptPair(heading="t", left=before, right=after, preferred=0)
+    assert told.kinds == ("correct", "wrong")
+
+
+def test_a_reader_chooses_which_kinds_to_see() -> None:
+    results = [pair(A_WINS, B_WINS), pair(A_WINS, A_WINS), pair(B_WINS, A_WINS)]
+    pairs = tuple(map(TranscriptPair.from_result, results))
+    parsed = page(Transcripts(title="Both", pairs=pairs), Transcripts(title="One", pairs=pairs[:1]))
+    choices = [(one["name"], one["value"]) for one in parsed.named("input")]
+    assert choices == [("show-1", kind) for kind in ("all", "correct", "wrong", "flips")]
+    assert [one["class"] for one in parsed.named("article")][:3] == [
+        "correct",
+        "correct wrong flips",
+        "wrong",
+    ]
+
+
 def test_marks_are_words_beside_colours() -> None:
     told = [
         TranscriptPair.from_result(pair(A_WINS, A_WINS)),

@@ -50,8 +50,8 @@ class PluginCommands(Group):
         try:
             return super().resolve_command(ctx, args)
         except click.UsageError as error:
-            error.message = error.message.rstrip(".") + where_to_get("commands", args[0])
-            raise
+            more = where_to_get("commands", args[0])
+            raise click.UsageError(error.message.rstrip(".") + more, ctx) from None
 
     def summary(self, ctx: click.Context, name: str) -> str:
         """What the plugin says of it, which imports nothing."""

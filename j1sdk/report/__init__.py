@@ -26,7 +26,16 @@ from j1sdk.component import Value
 from j1sdk.errors import MissingExtraError
 from j1sdk.evaluation.metrics import Rate
 from j1sdk.files import write_text
-from j1sdk.report.blocks import Block, Table, TranscriptPair, Transcripts, is_long, visible, written
+from j1sdk.report.blocks import (
+    KINDS,
+    Block,
+    Table,
+    TranscriptPair,
+    Transcripts,
+    is_long,
+    visible,
+    written,
+)
 from j1sdk.report.charts import Bars, Chart, Curves, Histogram
 from j1sdk.report.svg import COLOURS, draw
 
@@ -78,7 +87,8 @@ def render(report: Report) -> str:
         report=report,
         colours=COLOURS,
         marks=MARKS,
-        draw=lambda chart, prefix: Markup(draw(chart, prefix)),
+        kinds=KINDS,
+        draw=lambda chart, prefix, narrow: Markup(draw(chart, prefix, narrow)),
         is_long=is_long,
         written=written,
     )

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import re
+from collections import Counter
 from collections.abc import Sequence
 from typing import ClassVar, Literal, NamedTuple, Self
 
@@ -69,6 +70,10 @@ class Table(Block):
         return any(isinstance(row[column], int | float | Rate) for row in self.rows)
 
 
+KINDS = ("correct", "wrong", "flips", "tie", "failed")
+"""Kinds of transcripts that a reader can choose to see alone."""
+
+
 class Side(NamedTuple):
     """One judgment of a pair, in words."""
 
@@ -108,6 +113,15 @@ class TranscriptPair(Value):
         )
 
     @property
+    def kinds(self) -> tuple[str, ...]:
+        """What a reader may look for in it: how its sides ended, and whether the verdict flips."""
+        both = [one for one in (self.left, self.right) if one and len(one.order) > 1]
+        verdicts = {one.verdict() for one in both}
+        flips = len({one.order for one in both}) > 1 and None not in verdicts and len(verdicts) > 1
+        marks = {side.mark for side in self.sides}
+        return tuple(kind for kind in KINDS if kind in marks or (kind == "flips" and flips))
+
+    @property
     def sides(self) -> tuple[Side, ...]:
         told = [(self.left, self.left_label), (self.right, self.right_label)]
         return tuple(_side(one, label, self.preferred) for one, label in told if one)
@@ -118,6 +132,12 @@ class Transcripts(Block):
 
     layout: ClassVar[str] = "transcripts"
     pairs: tuple[TranscriptPair, ...]
+
+    @property
+    def kinds(self) -> list[tuple[str, int]]:
+        """The kinds of pairs that there are, and how many of each."""
+        counts = Counter(kind for pair in self.pairs for kind in pair.kinds)
+        return [(kind, counts[kind]) for kind in KINDS if counts[kind]]
 
 
 def is_long(message: Message) -> bool:

@@ -190,13 +190,14 @@ def draw_bars(
             label=short(name),
         )
         if few and text:
-            axes.bar_label(drawn, fmt=text, padding=3, fontsize=12)
+            axes.bar_label(drawn, fmt=text, padding=3, fontsize="small")
             axes.margins(y=0.12)
 
 
 def label_groups(axes: Axes, names: Iterable[str]) -> None:
     """Name the places 0, 1, ... and leave room around a few."""
-    labels = [textwrap.fill(short(name), 16) for name in names]
+    width = 16 if axes.bbox.width > 600 else 11
+    labels = [textwrap.fill(short(name), width) for name in names]
     axes.set_xticks(range(len(labels)), labels)
     axes.tick_params(axis="x", length=0)
     margin = max(0.6, 1.5 - len(labels) / 2)

@@ -39,7 +39,6 @@ _STYLE: dict[Any, Any] = {
     "svg.hashsalt": "j1sdk",
     "text.parse_math": False,
     "font.family": "DejaVu Sans",
-    "font.size": 13,
     "text.color": INK,
     "axes.labelcolor": INK,
     "axes.edgecolor": MUTED,
@@ -60,11 +59,12 @@ _STYLE: dict[Any, Any] = {
     "ytick.major.size": 0,
     "legend.frameon": False,
 }
-_SIZE = (11.9, 4.6)
-"""In inches of 72 points, so that at its natural size a point is a pixel of the page."""
+_SIZE, _NARROW = (11.9, 4.6), (5.2, 4.4)
+"""In inches of 72 points, so that at its natural size a point is a pixel of the page: of a desk's,
+and of a phone's."""
 
 
-def draw(chart: Chart, prefix: str) -> str:
+def draw(chart: Chart, prefix: str, narrow: bool) -> str:
     """The chart as an SVG element, whose ids begin with `prefix`. Raises MissingExtraError."""
     try:
         from matplotlib import style
@@ -72,14 +72,15 @@ def draw(chart: Chart, prefix: str) -> str:
     except ImportError as error:
         raise MissingExtraError("matplotlib", "report") from error
     drawn = io.StringIO()
-    with style.context(["default", _STYLE]), warnings.catch_warnings():
+    font = {"font.size": 10 if narrow else 13}
+    with style.context(["default", _STYLE, font]), warnings.catch_warnings():
         # the reader's font has the glyph; only this measurement of its width does not
         warnings.filterwarnings("ignore", message="Glyph .* missing")
-        figure = Figure(figsize=_SIZE, layout="constrained")
+        figure = Figure(figsize=_NARROW if narrow else _SIZE, layout="constrained")
         axes = figure.add_subplot()
         chart.draw(axes)
         if len(axes.get_legend_handles_labels()[0]) > 1:
-            figure.legend(loc="outside upper left", ncols=4)
+            figure.legend(loc="outside upper left", ncols=2 if narrow else 4)
         figure.savefig(drawn, format="svg", metadata={"Date": None}, transparent=True)
     return _themed(ElementTree.fromstring(drawn.getvalue()), prefix)
 
