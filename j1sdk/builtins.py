@@ -162,6 +162,7 @@ IN_PLUGINS: dict[str, dict[str, tuple[str, ...]]] = {
             "hhh-alignment",
             "judgebench",
             "llmbar",
+            "plan-rewardbench",
             "ppe-best-of-k",
             "ppe-correctness",
             "ppe-preference",

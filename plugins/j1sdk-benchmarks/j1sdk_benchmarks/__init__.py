@@ -13,6 +13,7 @@ def benchmarks() -> dict[str, str]:
         "hhh-alignment": "j1sdk_benchmarks.hhh_alignment:HHHAlignment",
         "judgebench": "j1sdk_benchmarks.judgebench:JudgeBench",
         "llmbar": "j1sdk_benchmarks.llmbar:LLMBar",
+        "plan-rewardbench": "j1sdk_benchmarks.plan_rewardbench:PlanRewardBench",
         "ppe-best-of-k": "j1sdk_benchmarks.ppe_correctness:PPEBestOfK",
         "ppe-correctness": "j1sdk_benchmarks.ppe_correctness:PPECorrectness",
         "ppe-preference": "j1sdk_benchmarks.ppe_preference:PPEPreference",
