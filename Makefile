@@ -9,12 +9,14 @@
 #                   LEFT_OUT=FILE leaves one out
 # make test-frameworks   every adapter, called by the real framework's own code
 # make test-newest  the fast tests with the newest release of everything but torch, and which those are
+# make test-downstream  the adapters' tests on the built wheels, beside the newest TRL and verifiers
 # make clean        remove the environments and what runs have written
 
 PYTHON ?= python3
 VENV ?= .venv
 STACK ?= .venv-stack
 NEWEST ?= .venv-newest
+DOWNSTREAM ?= .venv-downstream
 PIP = $(VENV)/bin/pip install --quiet -c constraints.txt
 STACK_PIP = $(STACK)/bin/pip install --quiet --no-deps
 PLUGINS = $(wildcard plugins/*)
@@ -27,9 +29,9 @@ AT_ONCE = -n 2 --no-loadscope-reorder
 PROJECTS = pyproject.toml $(wildcard plugins/*/pyproject.toml)
 
 # two processes have two cores: more threads would only wait for each other
-test test-all test-stack test-frameworks test-newest: export OMP_NUM_THREADS = 1
+test test-all test-stack test-frameworks test-newest test-downstream: export OMP_NUM_THREADS = 1
 
-.PHONY: quickstart real-model docs dist changelog test test-all test-stack test-frameworks test-newest lint install install-stack clean
+.PHONY: quickstart real-model docs dist changelog test test-all test-stack test-frameworks test-newest test-downstream lint install install-stack clean
 
 quickstart: install
 	$(VENV)/bin/j1 quickstart --out runs/quickstart --resume
@@ -63,6 +65,15 @@ test-newest:
 	@echo "Newer than in constraints.txt:"
 	@$(NEWEST)/bin/pip freeze --exclude-editable | grep -vxFf constraints.txt || true
 	$(NEWEST)/bin/pytest $(AT_ONCE)
+
+# pytest by its own command leaves the checkout off the path: what is tested are the wheels
+test-downstream: dist
+	test -x $(DOWNSTREAM)/bin/python || $(PYTHON) -m venv $(DOWNSTREAM)
+	$(DOWNSTREAM)/bin/pip install --quiet torch==2.13.0
+	$(DOWNSTREAM)/bin/pip install --quiet --upgrade --find-links dist \
+		torch==2.13.0 'j1sdk[all,test]' $(notdir $(PLUGINS)) trl verifiers
+	@$(DOWNSTREAM)/bin/pip freeze | grep -E '^(j1sdk|trl|verifiers|transformers)\b'
+	$(DOWNSTREAM)/bin/pytest $(AT_ONCE) -m "not stack" tests/test_serving_trl*.py tests/frameworks/test_verifiers.py
 
 # two runs of OpenRLHF at once take their time on two cores
 test-stack: install-stack
@@ -108,4 +119,4 @@ $(STACK)/.installed: $(STACK)/.needed $(PROJECTS)
 	touch $@
 
 clean:
-	rm -rf $(VENV) $(STACK) $(NEWEST) runs site dist
+	rm -rf $(VENV) $(STACK) $(NEWEST) $(DOWNSTREAM) runs site dist
