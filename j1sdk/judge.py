@@ -81,7 +81,7 @@ class JudgeRewardModel(Value):
 
     @model_validator(mode="after")
     def _check(self) -> Self:
-        if not self.format.single_turn and not self.engine.continues:
+        if self.format.continues and not self.engine.continues:
             raise ConfigError(
                 f"{self.format.name} puts words in the judge's mouth, which {self.engine.name}"
                 " cannot continue: choose another engine"

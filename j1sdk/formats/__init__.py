@@ -141,3 +141,11 @@ class JudgmentFormat(Component):
     def single_turn(self) -> bool:
         """Whether one question and one answer are all of it, as trainers need."""
         return type(self).deliberate is JudgmentFormat.deliberate
+
+    @property
+    def continues(self) -> bool:
+        """Whether it puts words in the judge's mouth, which an engine then has to go on from.
+
+        Here, every format that talks more than once; one that only asks again says False.
+        """
+        return not self.single_turn

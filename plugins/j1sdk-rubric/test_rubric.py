@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import json
 from pathlib import Path
-from typing import Any
+from typing import Any, ClassVar
 
 import pytest
 from hypothesis import given
@@ -220,6 +220,19 @@ def test_a_trainers_rewards_come_from_each_rows_rubric() -> None:
 
 def test_it_can_be_trained_unless_it_asks_one_by_one() -> None:
     assert Rubric().single_turn and not Rubric(per_criterion=True).single_turn
+
+
+class Remote(Scripted):
+    """As a server that cannot continue an answer, which most cannot."""
+
+    name = "remote"
+    continues: ClassVar[bool] = False
+
+
+@pytest.mark.parametrize("options", [{"per_criterion": True}, {"write_criteria": 2}])
+def test_it_asks_more_than_once_of_servers_that_continue_nothing(options: dict[str, Any]) -> None:
+    judge = JudgeRewardModel(format=Rubric(**options), engine=Remote())
+    assert not judge.format.continues and not judge.format.single_turn
 
 
 WRITTEN = "<think>Pain.</think><criteria>\n1: Says to see a doctor\n2: Is kind</criteria>"

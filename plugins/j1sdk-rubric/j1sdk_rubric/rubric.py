@@ -84,6 +84,10 @@ class Rubric(ThinkingFormat):
     def single_turn(self) -> bool:
         return not self.per_criterion and not self.write_criteria
 
+    @property
+    def continues(self) -> bool:
+        return False
+
     def deliberate(self, shown: Presentation) -> Generator[Turn, Completion, Reading]:
         criteria = self.known_criteria(shown)
         if not criteria and self.write_criteria:
