@@ -47,6 +47,26 @@ def test_quoting_a_task_once_is_a_fraction_of_quoting_each_presentation(tmp_path
     assert len(growth) == 2
 
 
+@pytest.mark.slow
+def test_what_a_failure_is_worth_is_tried_in_both_worlds(tmp_path: Path) -> None:
+    rows = measured("failed_as_number", tmp_path, "--work", str(tmp_path / "work"))["rows"]
+    assert len(rows) == 1 + 2 * 6 and {row["start"] for row in rows} == {0}
+    assert all(0 <= row["right with a carry"] <= 1 for row in rows)
+
+
+def test_a_number_in_place_of_a_judgment_ruined_a_policy_and_nothing_did_not() -> None:
+    kept = json.loads((BENCHMARKS / "results" / "failed_as_number.json").read_text("utf-8"))
+    right = {
+        (row["start"], row["world"], row["a failure gets"]): row["right with a carry"]
+        for row in kept["rows"]
+    }
+    for start in range(3):
+        before = right[start, "", "(before)"]
+        for world, ruinous in (("right fails", "floor"), ("wrong fails", "win")):
+            assert right[start, world, ruinous] < before
+            assert min(right[start, world, arm] for arm in ("read", "drop", "group")) > before + 0.5
+
+
 @pytest.mark.parametrize("path", sorted(BENCHMARKS.glob("results/*.json")), ids=lambda p: p.stem)
 def test_recorded_figures_say_what_made_them(path: Path) -> None:
     figures = json.loads(path.read_text(encoding="utf-8"))
