@@ -21,6 +21,7 @@ import random
 from collections.abc import Callable, Iterator, Sequence
 from itertools import product
 from pathlib import Path
+from statistics import fmean
 from typing import Any
 
 from j1sdk_quickstart import policy
@@ -89,16 +90,10 @@ def measured(model: Path, count: int, seed: int) -> dict[str, float]:
     pairs = list(zip(written, asked, strict=True))
     hard = [(text, one) for text, one in pairs if carries(one)]
     return {
-        "right": share(text == one.answer for text, one in pairs),
-        "right with a carry": share(text == one.answer for text, one in hard),
-        "forgets the carry": share(text == one.without_carry for text, one in hard),
+        "right": fmean(text == one.answer for text, one in pairs),
+        "right with a carry": fmean(text == one.answer for text, one in hard),
+        "forgets the carry": fmean(text == one.without_carry for text, one in hard),
     }
-
-
-def share(held: Any) -> float:
-    """How many of them hold."""
-    every = list(held)
-    return float(sum(every) / len(every))
 
 
 def rows_of(folder: Path, seeds: Sequence[int], quick: bool) -> Iterator[Row]:

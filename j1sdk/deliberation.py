@@ -135,19 +135,17 @@ async def deliberate(
     while (turn := deliberation.turn) is not None:
         turns += 1
         limit = min(turn.max_new_tokens or sampling.max_new_tokens, sampling.max_new_tokens)
+        seed = sampling.seed if turn.shared else seed_of(sampling.seed, shown, turns, number)
         drawn = sampling.model_copy(
             update={
-                "seed": seed_of(sampling.seed, shown, turns, number),
+                "seed": seed,
                 "stop": (*sampling.stop, *turn.stop),
                 "max_new_tokens": limit,
             }
         )
+        ask = engine.complete_once if turn.shared else engine.complete
         try:
-            if turn.shared:
-                told = await engine.complete_once(turn.say, drawn.replace(seed=sampling.seed))
-            else:
-                told = await engine.complete(turn.say, drawn)
-            deliberation.send(told)
+            deliberation.send(await ask(turn.say, drawn))
         except EngineError as error:
             deliberation.fail(error)
     return deliberation.judgment

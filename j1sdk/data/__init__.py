@@ -21,6 +21,7 @@ from j1sdk.types import JudgmentTask, Presentation, presentations
 
 if TYPE_CHECKING:
     from j1sdk.data.jsonl import JsonLines, read_lines
+    from j1sdk.data.shapes import task_of
 
 __all__ = [
     "Demonstration",
@@ -31,6 +32,7 @@ __all__ = [
     "gold_scores",
     "opposite",
     "read_lines",
+    "task_of",
 ]
 __getattr__ = lazy(__name__)
 

@@ -29,8 +29,10 @@ ROLES = {
     "function_call": "assistant",
     "observation": "tool",
     "prompter": "user",
+    "tool_call": "assistant",
+    "tool_response": "tool",
 }
-"""Other names of roles: ShareGPT's, Gemma's, OpenAssistant's."""
+"""Other names of roles: ShareGPT's, Gemma's, OpenAssistant's, ms-swift's."""
 READ = ("role", "content", "tool_calls", "function_call", "refusal")
 """What is read of a message; data sets have many other fields there."""
 HUMAN, ASSISTANT = "\n\nHuman:", "\n\nAssistant:"

@@ -41,7 +41,7 @@ class Adaptive(Ranking):
     for a little less of the order."""
 
     async def rank(self, count: int, judge: JudgePairs) -> tuple[float | None, ...]:
-        spend, focus = self._means(count)
+        spend, focus = self._budgeted(count)
         played: dict[Pair, float | None] = {}
         fit, number = prior(count), 0
         while len(played) < spend:
@@ -53,10 +53,10 @@ class Adaptive(Ranking):
         return fit.scores({response for pair in _read(played) for response in pair})
 
     def opening(self, count: int) -> list[Pair]:
-        spend, focus = self._means(count)
+        spend, focus = self._budgeted(count)
         return self._next(_worth(prior(count), {}, focus), count, spend, 0) if count > 1 else []
 
-    def _means(self, count: int) -> tuple[int, float]:
+    def _budgeted(self, count: int) -> tuple[int, float]:
         """How many pairs may be played, and how much more the best matter."""
         spend = max(count - 1, int(self.budget * count * (count - 1) / 2 + 1e-9))
         return spend, self.focus * (count - 1) / max(spend, 1)

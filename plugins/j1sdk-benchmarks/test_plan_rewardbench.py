@@ -54,10 +54,9 @@ def test_a_trajectory_is_a_response_and_tools_stand_before_the_request(tmp_path:
     assert (asked.role, asked.content) == ("user", "What is the weather in city 1?")
     chosen, rejected = task.responses
     assert chosen == (
-        "[assistant]\nTool call: {'name': 'weather', 'arguments': '{}'}\n\n[tool]\nsunny\n\n"
-        "[assistant]\nSunny."
+        "Assistant: {'name': 'weather', 'arguments': '{}'}\n\nTool: sunny\n\nAssistant: Sunny."
     )
-    assert rejected == "[assistant]\nRainy." and task.golds == (0,)
+    assert rejected == "Rainy." and task.golds == (0,)
     assert (task.subset, task.id) == ("tool_irrelevance", "tool_irrelevance/u-1")
 
 
@@ -80,9 +79,13 @@ def test_records_of_the_hub_tell_their_split(tmp_path: Path, bucket: str, split:
     ("changes", "complaint"),
     [
         ({"_lcp_bucket": "cooking"}, "'cooking' is none of planning_multi_easy"),
-        ({"chosen": {"messages": []}}, "chosen: expected messages"),
-        ({"reject": {"messages": [turn("user", "Else?")]}}, "do not begin with the same request"),
-        ({"chosen": {"messages": [{"role": "poet", "content": ""}]}}, "chosen.messages.0"),
+        ({"chosen": {"messages": []}}, "record 1: chosen: expected text or messages"),
+        ({"chosen": {}}, "record 1: .* no column 'messages'"),
+        (
+            {"reject": {"messages": [turn("user", "Else?")]}},
+            "record 1: .* share no prompt",
+        ),
+        ({"chosen": {"messages": [turn("poet", "Oh")]}}, "record 1: chosen.0.role"),
     ],
 )
 def test_a_broken_record_is_named(tmp_path: Path, changes: dict[str, Any], complaint: str) -> None:

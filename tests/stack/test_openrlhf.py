@@ -19,27 +19,32 @@ from typing import Any
 
 import psutil
 import pytest
-from j1sdk_openrlhf.cluster import Cluster
 from j1sdk_openrlhf.launch import last_words
-from j1sdk_openrlhf.trainer import OpenRLHF
 from j1sdk_quickstart.tasks import Arithmetic
-from openrlhf_runs import MARK, Command, Finished, finish, moved, series, started, weights
+from openrlhf_runs import (
+    MARK,
+    ROLLOUTS,
+    STEPS,
+    TASKS,
+    Command,
+    Finished,
+    finish,
+    moved,
+    run_of,
+    series,
+    started,
+    weights,
+)
 
 from j1sdk import (
     JudgeRewardModel,
     JudgmentStatus,
     PairwiseVerdict,
     Pointwise,
-    Sampling,
-    Transformers,
 )
 from j1sdk.rewards.format_adherence import FormatAdherence
-from j1sdk.rewards.verdict_consistency import VerdictConsistency
-from j1sdk.run import Run
 
 pytestmark = pytest.mark.stack
-
-STEPS, TASKS, ROLLOUTS = 8, 8, 4
 
 
 @pytest.fixture(scope="module")
@@ -71,22 +76,6 @@ def hesitant(tmp_path_factory: pytest.TempPathFactory) -> Path:
     model.to(torch.bfloat16).save_pretrained(directory)
     tokenizer.save_pretrained(directory)
     return directory
-
-
-def run_of(model: Path, **options: Any) -> Run:
-    """Its rewards refuse a group that has more rollouts of one order than of the other."""
-    judge = JudgeRewardModel(
-        format=PairwiseVerdict(),
-        engine=Transformers(model=str(model), device="cpu"),
-        sampling=Sampling(max_new_tokens=24),
-    )
-    train = OpenRLHF(
-        learning_rate=1e-3, tasks_per_step=TASKS, rollouts=ROLLOUTS,
-        rewards=(VerdictConsistency(), FormatAdherence()),
-        cluster=Cluster(gpus_per_node=1, gpu_memory=0.1, tokens_per_gpu=2048),
-        options={"vllm.enforce_eager": True, "actor.lr_warmup_ratio": 0},
-    ).model_copy(update=options)  # fmt: skip
-    return Run(judge=judge, data=Arithmetic(limit=TASKS * STEPS), train=train, seed=7)
 
 
 @pytest.fixture(scope="module")
@@ -137,9 +126,8 @@ def test_the_engine_computes_with_the_weights_that_are_trained(trained: Finished
 @pytest.fixture(scope="module")
 def forgetful(hesitant: Path, tmp_path_factory: pytest.TempPathFactory) -> Finished:
     """Its engine keeps the weights it began with; and each of half the tasks has two rows."""
-    both = {"multitask": (Pointwise(),), "rewards": (FormatAdherence(),)}
+    both: dict[str, Any] = {"multitask": (Pointwise(),), "rewards": (FormatAdherence(),)}
     run = run_of(hesitant, tasks_per_step=TASKS // 2, **both)
-    run = run.model_copy(update={"data": Arithmetic(limit=TASKS // 2 * STEPS)})
     out = tmp_path_factory.mktemp("forgetful") / "out"
     with started(run, out, J1_TEST_FORGETFUL_ENGINE="1") as command:
         return finish(command)
@@ -218,6 +206,7 @@ def test_an_interrupted_run_goes_on(hesitant: Path, tmp_path: Path) -> None:
 LAUNCH = """
 import sys
 from pathlib import Path
+from typing import Any
 from j1sdk_openrlhf.launch import launch
 launch(["sh", "-c", "sleep 60 & wait"], Path(sys.argv[1]), lambda: print("watching", flush=True))
 """

@@ -3,44 +3,24 @@
 from __future__ import annotations
 
 import math
-from pathlib import Path
 
 import pytest
-from j1sdk_openrlhf.cluster import Cluster
-from j1sdk_openrlhf.trainer import OpenRLHF
 from j1sdk_quickstart.tasks import Arithmetic
-from openrlhf_runs import Finished, finish, series, started
+from openrlhf_runs import Finished, finish, run_of, series, started
 from real_model import FOLDER
 
-from j1sdk import JudgeRewardModel, PairwiseVerdict, Sampling, Transformers
-from j1sdk.rewards.format_adherence import FormatAdherence
-from j1sdk.rewards.verdict_correctness import VerdictCorrectness
-from j1sdk.run import Run
+from j1sdk import JudgeRewardModel
 
 pytestmark = pytest.mark.stack
 TASKS, ROLLOUTS = 2, 2
-
-
-def run_of(model: Path) -> Run:
-    judge = JudgeRewardModel(
-        format=PairwiseVerdict(),
-        engine=Transformers(model=str(model), device="cpu"),
-        sampling=Sampling(max_new_tokens=24),
-    )
-    train = OpenRLHF(
-        learning_rate=1e-5, tasks_per_step=TASKS, rollouts=ROLLOUTS,
-        rewards=(VerdictCorrectness(), FormatAdherence()),
-        cluster=Cluster(gpus_per_node=1, gpu_memory=0.2, tokens_per_gpu=2048),
-        options={"vllm.enforce_eager": True, "actor.lr_warmup_ratio": 0},
-    )  # fmt: skip
-    return Run(judge=judge, data=Arithmetic(limit=TASKS), train=train, seed=7)
 
 
 @pytest.fixture(scope="module")
 def trained(tmp_path_factory: pytest.TempPathFactory) -> Finished:
     if not FOLDER.exists():
         pytest.skip("there is no real model: `make real-model` fetches it")
-    with started(run_of(FOLDER), tmp_path_factory.mktemp("real") / "out") as command:
+    run = run_of(FOLDER, steps=1, learning_rate=1e-5, tasks_per_step=TASKS, rollouts=ROLLOUTS)
+    with started(run, tmp_path_factory.mktemp("real") / "out") as command:
         return finish(command)
 
 

@@ -17,7 +17,13 @@ from pathlib import Path
 from typing import Any, NamedTuple
 
 import psutil
+from j1sdk_openrlhf.cluster import Cluster
+from j1sdk_openrlhf.trainer import OpenRLHF
+from j1sdk_quickstart.tasks import Arithmetic
 
+from j1sdk import JudgeRewardModel, PairwiseVerdict, Sampling, Transformers
+from j1sdk.rewards.format_adherence import FormatAdherence
+from j1sdk.rewards.verdict_consistency import VerdictConsistency
 from j1sdk.run import Run, dump_run
 
 SHIM = Path(__file__).parents[1] / "stack" / "shim"
@@ -44,6 +50,29 @@ VLLM_ON_CPU = {
 """Read when vLLM is imported, here and in its processes."""
 MARK = "RAY_TMPDIR"
 """Set apart for each run, and so a mark on all of its processes; short, as sockets want it."""
+
+
+STEPS, TASKS, ROLLOUTS = 8, 8, 4
+
+
+def run_of(model: Path, steps: int = STEPS, **options: Any) -> Run:
+    """A judge's training, whose rewards refuse a group with more rollouts of one order.
+
+    `options` are the trainer's.
+    """
+    judge = JudgeRewardModel(
+        format=PairwiseVerdict(),
+        engine=Transformers(model=str(model), device="cpu"),
+        sampling=Sampling(max_new_tokens=24),
+    )
+    train = OpenRLHF(
+        learning_rate=1e-3, tasks_per_step=TASKS, rollouts=ROLLOUTS,
+        rewards=(VerdictConsistency(), FormatAdherence()),
+        cluster=Cluster(gpus_per_node=1, gpu_memory=0.1, tokens_per_gpu=2048),
+        options={"vllm.enforce_eager": True, "actor.lr_warmup_ratio": 0},
+    ).model_copy(update=options)  # fmt: skip
+    data = Arithmetic(limit=train.tasks_per_step * steps)
+    return Run(judge=judge, data=data, train=train, seed=7)
 
 
 class Command:

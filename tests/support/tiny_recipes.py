@@ -62,14 +62,16 @@ def write_recipes(home: Path) -> Path:
         write_pairs(folder / f"{name}.jsonl", 4, seed=1)
     for form, folders in (("rm-r1", ("teacher", "second")), ("think-j", ("right", "wrong"))):
         for made in folders:
-            record(folder / "pairs.jsonl", home / "runs" / f"{form}-{made}", form)
+            record(folder / "pairs.jsonl", home / "runs" / f"{form}-{made}", form, made != "wrong")
     return folder
 
 
-def record(pairs: Path, out: Path, format: str) -> None:
-    """Judgments of the pairs, all right."""
+def record(pairs: Path, out: Path, format: str, right: bool) -> None:
+    """Judgments of the pairs, all right or all wrong."""
     form, found = read_format(format), JsonLines(path=pairs).load()
-    judge_to_folder(JudgeRewardModel(format=form, engine=oracle(form, found)), found, out)
+    other = [task.replace(preferred=1 - (task.preferred or 0), ratings=None) for task in found]
+    engine = oracle(form, found if right else other)
+    judge_to_folder(JudgeRewardModel(format=form, engine=engine), found, out)
 
 
 def fluent(formats: list[JudgmentFormat], folder: Path, steps: int) -> Path:

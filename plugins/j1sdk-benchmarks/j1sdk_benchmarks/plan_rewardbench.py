@@ -2,8 +2,9 @@
 
 1,171 pairs of trajectories with tool calls, from seven splits. The official score judges each pair
 in both orders; a tie or an answer that cannot be read counts one half, and overall is the mean of
-the seven splits. A response here is what follows the turns that both share, with its roles. The
-tools on offer stand before the request, as in the official prompt: some splits are about them.
+the seven splits. As in all data here, the turns that both begin with are the prompt, and what
+follows is a response, with its roles. The tools on offer stand before, as in the official prompt:
+some splits are about them.
 """
 
 from __future__ import annotations
@@ -13,7 +14,8 @@ from collections.abc import Collection, Iterator, Mapping
 from pathlib import Path
 from typing import Any, ClassVar
 
-from j1sdk import Benchmark, JudgmentTask, Message
+from j1sdk import Benchmark, DataError, JudgmentTask
+from j1sdk.data import task_of
 from j1sdk.evaluation import CONSISTENT, HALF, STRICT, Means, Number, Row
 
 SIZES = {
@@ -26,12 +28,16 @@ SIZES = {
     "tool_irrelevance": 275,
 }
 BUCKETS = {
+    **{name: name for name in SIZES},
     "refusal": "safety_refusal",
     "irrelevance": "tool_irrelevance",
     "robust": "robust_recovery",
 }
-"""What the records of some splits call theirs, to begin with."""
-ROLES = {"tool_call": "assistant", "tool_response": "tool"}
+"""How a record's own word for its split begins, and the split."""
+FIELDS: dict[str, str | tuple[str, ...]] = {
+    "chosen": "chosen.messages",
+    "rejected": "reject.messages",
+}
 OVERALL = "overall"
 
 
@@ -53,15 +59,15 @@ class PlanRewardBench(Benchmark):
 
     def read(self, row: Row) -> Iterator[JudgmentTask]:
         split = split_of(row)
-        chosen, rejected = trajectory(row, "chosen"), trajectory(row, "reject")
-        asked, responses = parted(row, chosen, rejected)
-        yield JudgmentTask(
-            prompt=(Message(role="system", content=offered(row.values.get("tools"))), *asked),
-            responses=responses,
-            preferred=0,
-            subset=split,
-            id=f"{split}/{row.name('uuid')}",
-        )
+        known = {
+            **{side: row.values.get(side) for side in ("chosen", "reject")},
+            "system": offered(row.values.get("tools")),
+            "subset": split,
+        }
+        try:
+            yield task_of(known, f"{split}/{row.name('uuid')}", FIELDS)
+        except DataError as error:
+            raise DataError(f"{row.where}: {error}") from None
 
     def aggregate(self, means: Mapping[str, Means]) -> dict[str, Number]:
         found = {OVERALL: means[HALF].macro(), **super().aggregate(means)}
@@ -82,45 +88,9 @@ def split_of(row: Row) -> str:
     if (stem := Path(row.file).stem) in SIZES:
         return stem
     bucket = row.text("_lcp_bucket")
-    for beginning, name in {**dict.fromkeys(SIZES), **BUCKETS}.items():
-        if bucket.startswith(beginning):
-            return name or beginning
-    raise row.wrong("_lcp_bucket", f"{bucket!r} is none of {', '.join((*SIZES, *BUCKETS))}")
-
-
-def trajectory(row: Row, column: str) -> tuple[Message, ...]:
-    """The turns of one side; raises DataError."""
-    side = row.values.get(column)
-    turns = side.get("messages") if isinstance(side, Mapping) else None
-    if not isinstance(turns, list) or not turns:
-        raise row.wrong(column, "expected messages")
-    return tuple(turn(row, f"{column}.messages.{place}", one) for place, one in enumerate(turns))
-
-
-def turn(row: Row, where: str, given: Any) -> Message:
-    """One turn, whose tool calls and results are texts already; raises DataError."""
-    role = given.get("role") if isinstance(given, Mapping) else None
-    if role not in ("user", "assistant", "system", *ROLES) or not isinstance(
-        given.get("content"), str
-    ):
-        raise row.wrong(where, f"expected a role and a text, got {given!r:.80}")
-    call = "Tool call: " if role == "tool_call" else ""
-    return Message(role=ROLES.get(role, role), content=call + given["content"])
-
-
-def parted(
-    row: Row, chosen: tuple[Message, ...], rejected: tuple[Message, ...]
-) -> tuple[tuple[Message, ...], tuple[str, str]]:
-    """What both were asked first, and what each made of it; raises DataError."""
-    if chosen[0] != rejected[0] or chosen[0].role not in ("user", "system"):
-        raise row.wrong("reject", "the two trajectories do not begin with the same request")
-    asked = 1 if chosen[0].role == "user" else 2
-    return chosen[:asked], (told(chosen[asked:]), told(rejected[asked:]))
-
-
-def told(turns: tuple[Message, ...]) -> str:
-    """A trajectory as text, a role before each turn."""
-    return "\n\n".join(f"[{one.role}]\n{one.content}" for one in turns)
+    if split := next((BUCKETS[name] for name in BUCKETS if bucket.startswith(name)), None):
+        return split
+    raise row.wrong("_lcp_bucket", f"{bucket!r} is none of {', '.join(BUCKETS)}")
 
 
 def offered(tools: Any) -> str:
