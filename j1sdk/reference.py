@@ -168,7 +168,7 @@ def _rows(entry: Entry) -> list[str]:
         default = f"`{option.default}`" if option.default else ""
         cells = (
             f"`{option.name}`",
-            f"`{option.type}`",
+            f"`{option.type}`".replace(" | ", "` or `"),  # a bar in code shows its backslash too
             default,
             " ".join(option.description.split()),
         )
